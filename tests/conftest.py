@@ -266,6 +266,14 @@ def code_repo(tmp_path: Path, git: Git) -> Path:
 
 
 @pytest.fixture
+def origin(code_repo: Path, tmp_path: Path, git: Git) -> Path:
+    """An empty bare repository, which is the remote `origin` of `code_repo`."""
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(code_repo, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    return tmp_path / "remote.git"
+
+
+@pytest.fixture
 def client(code_repo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A client of a registry with iris@1, in the folder of its repository."""
     monkeypatch.chdir(code_repo)

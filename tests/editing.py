@@ -37,6 +37,12 @@ def edit(repo, files, message="Edit by hand", *, onto=BRANCH, parents=None):
     return commit
 
 
+def overwrite(path, content):
+    """Replace the bytes of the file at *path*, which may be read-only as the objects of a store are."""
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
 def read(repo, path, at=BRANCH):
     """Return the text of the file *path* on the branch."""
     return run(repo, "cat-file", "blob", f"{at}:{path}") + "\n"

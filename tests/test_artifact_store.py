@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from editing import overwrite
 from expected_errors import error_with_hint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -51,8 +52,7 @@ def put(store, content):
 
 def damage(local, digest):
     place = place_of(local, digest)
-    place.chmod(0o644)
-    place.write_bytes(place.read_bytes()[:-1] + b"?")
+    overwrite(place, place.read_bytes()[:-1] + b"?")
 
 
 def files_under(root):
@@ -92,15 +92,15 @@ class TestEveryStore:
     """Tests of ArtifactStore, and of functions that use a store, such as `put_path`, on every kind of store."""
 
     @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
-    def test_an_object_is_read_back_by_its_digest(self, store, content):
+    def test_content_that_is_put_twice_is_one_object_which_is_read_by_its_digest(self, store, content):
         digest = put(store, content)
-        assert digest == digest_of(content)
+        assert digest == put(store, content) == digest_of(content)
         assert read(store, digest) == content
         assert store.holds(digest)
         assert store.size(digest) == len(content)
         assert list(store.digests()) == [digest]
 
-    def test_put_reads_a_source_that_returns_fewer_bytes_than_requested_to_its_end(self, store):
+    def test_put_reads_to_the_end_of_a_source_that_returns_few_bytes_per_read(self, store):
         class Slow(io.BytesIO):
             def read(self, size=-1):
                 return super().read(min(size, 1000))
@@ -114,10 +114,6 @@ class TestEveryStore:
         with store.open(put(store, BIG)) as reader:
             pieces = list(iter(lambda: reader.read(70_001), b""))
         assert b"".join(pieces) == BIG
-
-    def test_the_object_of_equal_content_is_stored_once(self, store):
-        assert put(store, BIG) == put(store, BIG)
-        assert list(store.digests()) == [digest_of(BIG)]
 
     def test_a_large_object_is_unchanged_after_put_and_open(self, store):
         content = LARGE + store.url.encode()
@@ -541,15 +537,15 @@ class TestLocalStore:
         content = BIG + b"end"
         digest = put(local, content)
         place = place_of(local, digest)
-        place.chmod(0o644)
-        place.write_bytes(
+        overwrite(
+            place,
             {
                 "truncated": content[:-1],
                 "emptied": b"",
                 "altered": content[:1000] + b"?" + content[1001:],
                 "grown": content + b"more",
                 "last byte": content[:-1] + b"?",
-            }[damage]
+            }[damage],
         )
         for ask in (
             lambda: read(local, digest),
@@ -563,10 +559,9 @@ class TestLocalStore:
         put(local, content)
         assert read(local, digest) == content
 
-    def test_reading_exactly_as_many_bytes_as_an_object_has_verifies_its_digest(self, local):
+    def test_the_digest_is_also_verified_if_a_reader_asks_for_exactly_all_bytes(self, local):
         digest = put(local, b"abc")
-        place_of(local, digest).chmod(0o644)
-        place_of(local, digest).write_bytes(b"abX")
+        overwrite(place_of(local, digest), b"abX")
         with local.open(digest) as reader, pytest.raises(Invalid, match="damaged"):
             reader.read(3)
 

@@ -3,12 +3,10 @@
 The artifacts of a version in a stage can no longer change, but its attachments can. The limit for a picture is 100 MB.
 """
 
-import json
-
 import editing
 import pytest
 from expected_errors import error_with_hint
-from transcripts import fail, succeed
+from transcripts import fail, said, succeed
 
 from gitmodel import Client, Conflict, NotFound, Refused, UsageError
 from gitmodel.domain.schema import paths
@@ -137,7 +135,7 @@ def test_a_deleted_version_has_no_attachments(staged, tmp_path):
     assert "version.tombstone" in {problem.rule for problem in checking.check(staged.repository)}
 
 
-def test_gc_keeps_attachments_and_copy_verify_and_export_include_them(staged, tmp_path, code_repo):
+def test_attachments_are_kept_by_gc_and_included_in_copy_verify_and_export(staged, tmp_path, code_repo):
     version = staged.get_version("iris@1")
     attached = version.attach("cm", tmp_path / "cm.png")
     assert staged.find_garbage(grace_days=0).objects == ()
@@ -297,12 +295,12 @@ def test_commands_attach_show_get_and_remove_attachments(staged, tmp_path, capsy
     monkeypatch.setenv("GITMODEL_REPO", str(staged.repository.common_dir))
     monkeypatch.chdir(tmp_path)
 
-    said = succeed(capsys, "link", "iris@production", "--attachment", "cm=cm.png", "--as-format", "cm=bytes")
-    assert said == "attached cm to iris@1\n"
+    linked = succeed(capsys, "link", "iris@production", "--attachment", "cm=cm.png", "--as-format", "cm=bytes")
+    assert linked == "attached cm to iris@1\n"
     assert "changed: attachments.cm  " in succeed(capsys, "log", "iris", "--limit", "1")
     shown = succeed(capsys, "version", "show", "iris@1")
     assert "attachments  cm  bytes, 71 B" in shown
-    fields = json.loads(succeed(capsys, "version", "show", "iris@1", "--format", "json"))
+    fields = said(capsys, "version", "show", "iris@1")[1]
     assert [(found["name"], found["kind"]) for found in fields["attachments"]] == [("cm", "attachment")]
     assert [found["name"] for found in fields["artifacts"]] == ["classifier"]
     assert "wrote cm of iris@1 to out.png" in succeed(

@@ -201,7 +201,7 @@ def test_a_version_in_a_stage_or_with_an_alias_is_not_deleted(client, refused, n
     assert "--force" in error.hint
 
 
-def test_a_version_in_use_can_be_deleted_after_the_commands_of_the_hint(client, refused, code_repo):
+def test_a_version_in_use_can_be_deleted_after_the_user_ran_the_commands_in_the_hint(client, refused, code_repo):
     client.get_version("iris@2").add_alias("best")
     hint = refused(Refused, lambda: client.get_version("iris@2").delete()).hint
     commands = re.findall("`git model (.*?)`", hint)

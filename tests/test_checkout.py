@@ -7,7 +7,7 @@ import json
 import shutil
 
 import pytest
-from transcripts import ask, fail
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client
 
@@ -39,7 +39,7 @@ def test_a_checkout_has_submodules_at_their_recorded_commits_and_changes_no_git_
     git(parted, "config", "--global", "protocol.file.allow", "always")
     place = tmp_path / "then"
     before = (parted / ".git" / "config").read_text(), git(parted, "status", "--porcelain", "--branch")
-    assert ask(capsys, "checkout", "iris@1", place)[0] == 0
+    succeed(capsys, "checkout", "iris@1", place)
     assert (place / "library" / "library.py").read_text() == "then\n"
     assert (place / "library" / "inner" / "inner.py").read_text() == "then\n"
     assert git(place, "status", "--porcelain") == ""
@@ -53,7 +53,7 @@ def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, 
     git(parted, "config", "--global", "protocol.file.allow", "always")
     git(tmp_path, "clone", "-q", parted.as_uri(), "clone")
     monkeypatch.chdir(tmp_path / "clone")
-    assert ask(capsys, "--repo", parted, "checkout", "iris@1", tmp_path / "then")[0] == 0
+    succeed(capsys, "--repo", parted, "checkout", "iris@1", tmp_path / "then")
     assert (tmp_path / "then" / "library" / "inner" / "inner.py").is_file()
     assert git(tmp_path / "clone", "config", "--list").count("submodule") == 0
     assert not list((tmp_path / "clone" / "library").iterdir())
@@ -80,10 +80,8 @@ def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetche
 
 
 @pytest.fixture
-def bob(code_repo, tmp_path, git, monkeypatch):
+def bob(code_repo, tmp_path, git, monkeypatch, origin):
     """Bob's clone. iris@1 is of a code commit on a branch, which was then squashed into main and deleted."""
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(code_repo, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
     git(code_repo, "push", "-q", "origin", "main")
     git(code_repo, "switch", "-q", "-c", "idea")
     (code_repo / "train.py").write_text("print('an idea')\n", encoding="utf-8")
@@ -94,7 +92,7 @@ def bob(code_repo, tmp_path, git, monkeypatch):
         ada.register_model("iris").create_version()
         ada.push()
     git(code_repo, "push", "-q", "origin", "--delete", "idea")
-    git(tmp_path, "clone", "-q", (tmp_path / "remote.git").as_uri(), "bob")
+    git(tmp_path, "clone", "-q", origin.as_uri(), "bob")
     monkeypatch.chdir(tmp_path / "bob")
     with Client() as client:
         client.pull()
@@ -114,7 +112,7 @@ def test_a_checkout_fetches_a_commit_that_only_a_ref_of_gitmodel_keeps_on_the_re
 def test_a_checkout_in_a_shallow_clone_fetches_only_the_commit_of_the_version(bob, git, tmp_path, capsys, monkeypatch):
     git(tmp_path, "clone", "-q", "--depth=1", (tmp_path / "remote.git").as_uri(), "carl")
     monkeypatch.chdir(tmp_path / "carl")
-    assert ask(capsys, "--repo", bob, "checkout", "iris@1", tmp_path / "then")[0] == 0
+    succeed(capsys, "--repo", bob, "checkout", "iris@1", tmp_path / "then")
     assert git(tmp_path / "then", "log", "--format=%s") == "An idea"
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from editing import edit, state
-from transcripts import ask, fail, make_registry, succeed
+from transcripts import ask, fail, make_registry, said, succeed
 
 from gitmodel import Client
 
@@ -476,7 +476,7 @@ def test_a_wrong_stage_model_or_setting_is_refused_with_a_hint(iris, transcript)
 def test_an_executor_that_does_not_exist_cannot_be_set(iris, capsys):
     code, _, err = ask(capsys, "config", "executor", "quickly")
     assert (code, err.splitlines()[0]) == (2, "error: there is no executor 'quickly'")
-    assert ask(capsys, "config", "executor", "threads:3")[0] == 0
+    succeed(capsys, "config", "executor", "threads:3")
     assert ask(capsys, "config", "executor")[1] == "threads:3\n"
 
 
@@ -571,8 +571,7 @@ def test_verify_names_damaged_artifacts_and_has_exit_code_5(iris, capsys, transc
 
 def test_doctor_repairs_a_lost_stage_tag_and_reports_a_lost_artifact(iris, capsys, git):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
-    code, out, _ = ask(capsys, "doctor")
-    assert (code, "model/iris/production" in out) == (0, True)
+    assert "model/iris/production" in succeed(capsys, "doctor")
     code, out, _ = ask(capsys, "doctor", "--fix")
     assert (code, out.splitlines()[1].split()[0]) == (0, "repaired")
     assert ask(capsys, "doctor")[:2] == (0, "")
@@ -594,7 +593,7 @@ def test_doctor_still_makes_other_checks_if_the_store_folder_was_removed(iris, c
 
 def test_a_command_whose_store_folder_was_removed_has_exit_code_7(iris, capsys, tmp_path):
     store = tmp_path / "shared"
-    assert ask(capsys, "init", "--store", store)[0] == 0
+    succeed(capsys, "init", "--store", store)
     ask(capsys, "version", "create", "iris", "--data", "train=train.csv")
     store.rename(tmp_path / "elsewhere")
     assert fail(capsys, 7, "get", "iris@3", "train", "-o", "fetched").startswith("error: ")
@@ -614,7 +613,7 @@ def test_init_creates_a_registry_only_once_and_prints_its_store(repo, capsys, tm
     _, out, _ = ask(capsys, "init", "--format", "json")
     assert (json.loads(out)["begun"], json.loads(out)["store"]) == (False, store)
     assert git(repo, "rev-list", "--count", "gitmodel") == "1"
-    assert ask(capsys, "init", "--store", tmp_path / "another")[0] == 0
+    succeed(capsys, "init", "--store", tmp_path / "another")
     assert git(repo, "log", "-1", "--format=%s", "gitmodel") == f"Keep artifacts in {(tmp_path / 'another').as_uri()}"
 
 
@@ -635,20 +634,18 @@ def test_init_adopts_the_registry_of_the_remote_and_creates_no_other_one(iris, c
 def test_init_new_creates_a_registry_without_contacting_an_unreachable_remote(repo, capsys, git, tmp_path):
     git(repo, "remote", "add", "origin", str(tmp_path / "nothing"))
     assert "git model init --new" in fail(capsys, 7, "init")
-    assert ask(capsys, "init", "--new")[0] == 0
+    succeed(capsys, "init", "--new")
 
 
 def test_config_shows_the_settings_in_effect_and_changes_them(iris, capsys, git, tmp_path, monkeypatch):
-    code, out, _ = ask(capsys, "config", "--format", "json")
-    assert {setting["key"]: setting["source"] for setting in json.loads(out)} == {
+    assert {setting["key"]: setting["source"] for setting in said(capsys, "config")[1]} == {
         "repo": "the repository you stand in",
         "branch": "default",
         "store": "default",
         "remote": "this repository has no remote",
         "executor": "default",
     }
-    code, out, _ = ask(capsys, "config", "store", tmp_path / "shared")
-    assert (code, out) == (0, f"store is {(tmp_path / 'shared').as_uri()} now\n")
+    assert succeed(capsys, "config", "store", tmp_path / "shared") == f"store is {(tmp_path / 'shared').as_uri()} now\n"
     assert git(iris, "config", "gitmodel.store") == (tmp_path / "shared").as_uri()
     assert ask(capsys, "config", "store")[1] == f"{(tmp_path / 'shared').as_uri()}\n"
     monkeypatch.setenv("GITMODEL_BRANCH", "models")
@@ -657,7 +654,7 @@ def test_config_shows_the_settings_in_effect_and_changes_them(iris, capsys, git,
     other = tmp_path / "other"
     git(tmp_path, "init", "-q", str(other))
     monkeypatch.chdir(other)
-    assert ask(capsys, "config", "repo", iris)[0] == 0
+    succeed(capsys, "config", "repo", iris)
     assert ask(capsys, "list", "-q")[:2] == (0, "iris\n")
     assert ask(capsys, "config", "--format", "tsv")[1].splitlines()[1].endswith("git config gitmodel.repo")
 
@@ -689,13 +686,13 @@ def test_get_into_a_folder_that_does_not_exist_is_refused(iris, capsys):
 
 def test_a_model_is_renamed_and_updated_in_one_commit(iris, capsys, git):
     before = int(git(iris, "rev-list", "--count", "gitmodel"))
-    assert ask(capsys, "update", "iris", "--rename", "flowers", "--title", "Flowers")[0] == 0
+    succeed(capsys, "update", "iris", "--rename", "flowers", "--title", "Flowers")
     assert int(git(iris, "rev-list", "--count", "gitmodel")) == before + 1
 
 
 def test_a_version_is_updated_and_promoted_in_one_commit(iris, capsys, git):
     before = int(git(iris, "rev-list", "--count", "gitmodel"))
-    assert ask(capsys, "version", "update", "iris", "--stage", "production", "--description", "x")[0] == 0
+    succeed(capsys, "version", "update", "iris", "--stage", "production", "--description", "x")
     assert int(git(iris, "rev-list", "--count", "gitmodel")) == before + 1
     assert ask(capsys, "resolve", "iris@production")[1] == "iris@2\n"
 
@@ -716,7 +713,7 @@ def test_git_model_git_dash_model_gitmodel_and_python_m_run_the_same_program(iri
 
 def test_tag_options_of_models_and_versions_have_the_same_meaning(iris, capsys):
     def tags(*words):
-        assert ask(capsys, *words)[0] == 0
+        succeed(capsys, *words)
         with Client(iris) as client:
             return client.get_model("iris").tags, client.get_version("iris@1").tags
 

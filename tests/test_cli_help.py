@@ -12,7 +12,7 @@ from pathlib import Path
 
 import command_reference
 import pytest
-from transcripts import ask, make_registry, succeed
+from transcripts import ask, make_registry, said, succeed
 
 from gitmodel.cli import COMMANDS
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
@@ -116,7 +116,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model store remove": f"store add archive {tmp_path / 'archive'}",
         "git model store use": f"store add archive {tmp_path / 'archive'}",
     }
-    assert ask(capsys, *before.get(path, "list").split())[0] == 0
+    succeed(capsys, *before.get(path, "list").split())
     for line in example.splitlines():
         line = line.replace("/tmp/archive", str(tmp_path / "archive"))
         line = line.replace("/tmp/models", str(tmp_path / "models")).replace("register iris", "register flowers")
@@ -292,8 +292,7 @@ def test_json_and_tsv_have_the_documented_fields(registry, capsys):
 def test_objects_inside_of_json_output_have_the_documented_fields(registry, capsys, git):
     git(registry, "update-ref", "-d", "refs/tags/model/iris/production")
     git(registry, "update-ref", "-d", "refs/tags/model/iris/champion")
-    _, out, _ = ask(capsys, "show", "iris@1", "--format", "json")
-    version = json.loads(out)
+    _, version = said(capsys, "show", "iris@1")
     assert [tuple(link) for link in version["artifacts"]] == [record_shapes.ARTIFACT.keys] * 3
     pending = {tuple(one) for one in version["pending"]}
     assert pending == {record_shapes.PENDING.keys, ("alias", *record_shapes.PENDING.keys[1:])}

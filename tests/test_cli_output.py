@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 from editing import edit
-from transcripts import PROGRAM, ask, on_terminal
+from transcripts import PROGRAM, ask, fail, on_terminal, succeed
 
 from gitmodel.cli import output, program
 from gitmodel.cli.options import read_metadata, read_reference, read_value
@@ -30,10 +30,10 @@ def repo(code_repo, monkeypatch):
 
 
 def test_hostile_text_is_escaped_wherever_it_is_printed(repo, capsys):
-    assert ask(capsys, "register", "iris", "--title", HOSTILE, "--tag", HOSTILE, "--owner", HOSTILE)[0] == 0
+    succeed(capsys, "register", "iris", "--title", HOSTILE, "--tag", HOSTILE, "--owner", HOSTILE)
     made = ["version", "create", "iris", "--description", HOSTILE, "--tag", HOSTILE, "--metadata", f"note={HOSTILE}"]
-    assert ask(capsys, *made)[0] == 0
-    assert ask(capsys, "promote", "iris@1", "staging", "--reason", HOSTILE)[0] == 0
+    succeed(capsys, *made)
+    succeed(capsys, "promote", "iris@1", "staging", "--reason", HOSTILE)
     for command in ("list", "show iris", "version list iris", "show iris@1", "history", "metadata show iris"):
         for format in ("table", "tsv", "json"):
             code, out, err = ask(capsys, *command.split(), "--format", format)
@@ -87,12 +87,11 @@ def test_with_format_json_every_error_is_printed_as_json(repo, capsys):
 
 
 def test_an_unexpected_error_shows_how_to_report_the_error_and_no_traceback(repo, capsys, monkeypatch):
-    def fail(ctx):
+    def crash(ctx):
         raise RuntimeError("\x1b[2Jbroken")
 
-    monkeypatch.setattr(program, "invoke", fail)
-    code, _, err = ask(capsys, "list")
-    assert code == 1
+    monkeypatch.setattr(program, "invoke", crash)
+    err = fail(capsys, 1, "list")
     assert err.splitlines()[0] == "error: unexpected RuntimeError: \\x1b[2Jbroken"
     assert "GITMODEL_DEBUG=1" in err
     monkeypatch.setenv("GITMODEL_DEBUG", "1")

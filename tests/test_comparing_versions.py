@@ -1,9 +1,7 @@
 """`git model diff`: comparing two or more versions, with unusual values, wrong references, and on narrow terminals."""
 
-import json
-
 import pytest
-from transcripts import ask, fail, on_terminal
+from transcripts import ask, fail, on_terminal, said
 
 from gitmodel import Client
 from gitmodel.domain.schema.records import ArtifactLink
@@ -81,9 +79,7 @@ def test_diff_shows_close_values_and_values_of_other_types_as_different(client, 
         {"big": 2**53 + 1, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912342, "type": 1.0, "text": 1},
     ]
     create(client, *awkward)
-    found = {
-        row["key"]: row for row in json.loads(ask(capsys, "diff", "iris@1", "iris@2", "--format", "json")[1])["fields"]
-    }
+    found = {row["key"]: row for row in said(capsys, "diff", "iris@1", "iris@2")[1]["fields"]}
     assert found["metadata.big"] == {"key": "metadata.big", "same": False, "change": 1, "values": [2**53, 2**53 + 1]}
     assert found["metadata.nan"]["same"]
     assert found["metadata.list"]["same"]

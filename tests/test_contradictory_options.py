@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 from editing import run, state
-from transcripts import ask, fail
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client
 from gitmodel.errors import UsageError
@@ -49,7 +49,7 @@ def test_options_that_contradict_each_other_are_refused(repo, capsys, command, n
     assert state(repo) == before
 
 
-def test_python_refuses_the_same_contradictions(repo):
+def test_the_python_interface_refuses_the_same_contradictions(repo):
     before = state(repo)
     with Client(repo) as client:
         model, version = client.get_model("iris"), client.get_version("iris@1")
@@ -73,4 +73,4 @@ def test_options_that_do_not_contradict_are_accepted(repo, capsys):
         "metadata set iris@1 loss=1 --remove auc",
     ):
         assert ask(capsys, *shlex.split(command))[0] == 0, command
-    assert ask(capsys, "check", f"{run(repo, 'rev-parse', 'gitmodel')}~1..gitmodel", "--force")[0] == 0
+    succeed(capsys, "check", f"{run(repo, 'rev-parse', 'gitmodel')}~1..gitmodel", "--force")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import editing
 import pytest
 from editing import BRANCH
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, Refused
 from gitmodel.domain.schema.codec import encode
@@ -212,7 +212,7 @@ def test_the_command_line_refuses_a_credential_unless_a_setting_allows_it(client
         code, _, err = ask(capsys, *more)
         assert (code, "looks like" in err, TOKEN in err) == (6, True, False), more
     git(code_repo, "config", "gitmodel.allowCredentials", "true")
-    assert ask(capsys, *words)[0] == 0
+    succeed(capsys, *words)
 
 
 def test_a_credential_is_refused_in_a_registry_by_url(client, bare_registry):
@@ -256,7 +256,7 @@ class TestCredentialsRecordedByOthers:
 
     def test_pull_warns_of_a_credential_and_keeps_the_record(self, client, bare_registry, code_repo, capsys, git):
         git(code_repo, "remote", "add", "origin", str(bare_registry))
-        assert ask(capsys, "pull")[0] == 0
+        succeed(capsys, "pull")
         record_by_hand(bare_registry)
         code, out, err = ask(capsys, "--format", "json", "pull")
         assert (code, err.count("metadata.password of iris@1 looks like a password")) == (0, 1)

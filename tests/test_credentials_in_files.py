@@ -7,7 +7,7 @@ import time
 
 import editing
 import pytest
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, Refused
 from gitmodel.domain.secrets.credentials_in_files import TEXT_SIZE, credentials_in_file
@@ -186,7 +186,7 @@ def test_the_command_line_refuses_a_file_with_credentials_unless_a_setting_allow
         "(in Python: run `git config gitmodel.allowCredentials true`, and open the Client again)\n"
     )
     git(client.repository.common_dir, "config", "gitmodel.allowCredentials", "true")
-    assert ask(capsys, "link", "iris@1", "--data", f"weights={folder}", "--data", f"train={__file__}")[0] == 0
+    succeed(capsys, "link", "iris@1", "--data", f"weights={folder}", "--data", f"train={__file__}")
     with Client(client.repository.common_dir) as again:
         again.get_model("iris").create_version(data={"weights": folder})
         again.get_version("iris@2").link_artifact("more", folder)
@@ -212,17 +212,17 @@ def test_a_file_with_credentials_is_refused_in_a_registry_by_url(client, folder,
     assert not [path for path in store.rglob("*") if path.is_file()]
     for name, value in {"COUNT": "1", "KEY_0": "gitmodel.allowCredentials", "VALUE_0": "true"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
-    assert ask(capsys, *words)[0] == 0
+    succeed(capsys, *words)
 
 
-def test_an_artifact_recorded_with_credentials_is_read_pushed_and_verified(client, folder, git, capsys, tmp_path):
+def test_an_artifact_recorded_with_credentials_is_read_pushed_and_verified(
+    client, folder, git, capsys, tmp_path, origin
+):
     put(folder, ".env", "TOKEN=x")
     git(client.repository.common_dir, "config", "gitmodel.allowCredentials", "true")
     with Client(client.repository.common_dir) as allowed:
         allowed.get_version("iris@1").link_artifact("weights", folder)
     git(client.repository.common_dir, "config", "--unset", "gitmodel.allowCredentials")
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(client.repository.common_dir, "remote", "add", "origin", str(tmp_path / "remote.git"))
     for words in (
         ("get", "iris@1", "weights", "-o", str(tmp_path / "got")), ("verify",), ("check",),
         ("init", "--store", (tmp_path / "shared").as_uri()), ("push",), ("pull",),

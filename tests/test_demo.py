@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from transcripts import ask, fail
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client
 
@@ -37,7 +37,7 @@ def test_the_demo_trains_models_with_the_same_weights_on_every_machine(client):
     assert client.get_version("triage@8").metadata["accuracy"] == 0.8633
 
 
-def test_the_demo_has_reasons_a_rollback_and_a_forced_promotion(client):
+def test_the_history_of_the_demo_has_reasons_a_rollback_and_a_forced_promotion(client):
     events = list(client.history("churn", "production"))
     assert [event.version for event in reversed(events)] == [1, 4, 6, 8, 6, 13]
     assert all(event.reason for event in client.history())
@@ -72,7 +72,7 @@ def test_the_demo_has_a_picture_a_report_and_a_review(client):
 def test_a_version_of_the_demo_can_be_reproduced_and_a_new_version_can_be_trained(demo, tmp_path, monkeypatch, capsys):
     copy = shutil.copytree(demo, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(copy)
-    assert ask(capsys, "reproduce", "churn@13")[0] == 0
+    succeed(capsys, "reproduce", "churn@13")
     code, out, _ = ask(capsys, "run", "triage.py", "--params", "triage.toml")
     assert (code, out.rpartition(": ")[2]) == (0, "triage@9\n")
 

@@ -28,9 +28,7 @@ def test_apply_check_and_plan_without_a_registry_fail(code_repo, git, monkeypatc
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, tmp_path, git, monkeypatch, capsys):
-    git(tmp_path, "init", "-q", "--bare", "team.git")
-    git(code_repo, "remote", "add", "origin", str(tmp_path / "team.git"))
+def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, monkeypatch, capsys, origin):
     monkeypatch.chdir(code_repo)
     for command in ("push", "pull"):
         assert succeed(capsys, command) == "there is no registry yet, neither here nor at origin\n"

@@ -8,8 +8,8 @@ import ssl
 import subprocess
 
 import pytest
-from editing import edit, read
-from transcripts import ask, fail
+from editing import edit, overwrite, read
+from transcripts import ask, fail, said, succeed
 from web_pages import Endless, serving
 
 from gitmodel import Client
@@ -38,8 +38,8 @@ def elsewhere():
 def iris(code_repo, monkeypatch, capsys):
     """A registry with iris@1, and a file outside of its repository."""
     monkeypatch.chdir(code_repo)
-    assert ask(capsys, "register", "iris")[0] == 0
-    assert ask(capsys, "version", "create", "iris")[0] == 0
+    succeed(capsys, "register", "iris")
+    succeed(capsys, "version", "create", "iris")
     return code_repo
 
 
@@ -67,7 +67,7 @@ def test_linking_an_external_file_neither_moves_the_file_nor_stores_a_copy(iris,
         ! no problems...
     """)
     assert not (iris / ".git/gitmodel/store").exists()
-    shown = json.loads(ask(capsys, "version", "artifacts", "iris@1", "--format", "json")[1])
+    shown = said(capsys, "version", "artifacts", "iris@1")[1]
     assert (shown[0]["uri"], shown[0]["version_id"], shown[0]["digest_by"]) == (huge.as_uri(), None, None)
     with Client(iris) as client:
         artifact = client.get_version("iris@1").get_artifact("raw")
@@ -87,16 +87,16 @@ def test_linking_an_external_file_neither_moves_the_file_nor_stores_a_copy(iris,
 
 def test_after_a_promotion_the_uri_of_an_external_artifact_may_change_but_not_its_digest(iris, huge, tmp_path, capsys):
     for command in (f"link iris@1 --data raw={huge} --external", "promote iris@1 production"):
-        assert ask(capsys, *command.split())[0] == 0
+        succeed(capsys, *command.split())
     moved = tmp_path / "moved.csv"
     huge.rename(moved)
-    assert ask(capsys, "link", "iris@1", "--data", f"raw={moved}", "--external")[0] == 0
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "link", "iris@1", "--data", f"raw={moved}", "--external")
+    succeed(capsys, "verify")
     with Client(iris) as client:
         assert client.get_version("iris@production").get_artifact("raw").uri == moved.as_uri()
     moved.write_text("other\n")
     assert "two artifacts named raw" in fail(capsys, 4, "link", "iris@1", "--data", f"raw={moved}", "--external")
-    assert ask(capsys, "check")[0] == 0
+    succeed(capsys, "check")
 
 
 def test_a_page_of_a_web_server_is_read_without_credentials(iris, pages, capsys):
@@ -106,7 +106,7 @@ def test_a_page_of_a_web_server_is_read_without_credentials(iris, pages, capsys)
         assert version.get_artifact("raw").open().read() == b"a,b\n1,2\n"
         assert version.get_artifact("raw").path().read_bytes() == b"a,b\n1,2\n"
         assert version.get_artifact("raw").format == "csv"
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "verify")
     pages.pages["/raw.csv"] = b"a,b\n1,2\n3,4\n"
     assert ask(capsys, "verify")[0] == 5
     pages.pages["/raw.csv"] = b"a,b\n"
@@ -129,9 +129,9 @@ def test_an_https_page_is_read_only_if_the_server_has_a_valid_certificate(iris, 
     assert "certificate verify failed" in fail(capsys, 7, "link", "iris@1", "--data", f"raw={url}", "--external")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
     assert ask(capsys, "link", "iris@1", "--data", f"raw={url}", "--external")[::2] == (0, "")
-    assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
+    succeed(capsys, "get", "iris@1", "raw", "-o", "got.csv")
     assert (iris / "got.csv").read_bytes() == b"a,b\n1,2\n"
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "verify")
     pages.pages["/raw.csv"] = b"a,b\n1,3\n"
     assert ask(capsys, "verify")[0] == 5
 
@@ -203,10 +203,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_linked(iris, huge):
         external.read_once(found, progress=change)
 
 
-def test_push_does_not_upload_an_external_artifact(iris, huge, capsys, tmp_path, git):
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    assert ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")[0] == 0
+def test_push_does_not_upload_an_external_artifact(iris, huge, capsys, git, origin):
+    succeed(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")
     git(iris, "push", "-q", "origin", "main")  # otherwise `push` warns that the remote lacks the code
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")
@@ -219,7 +217,7 @@ def test_a_bucket_that_only_the_branch_names_is_not_contacted(iris, capsys):
         'uri = "s3://bucket-of-others/raw.csv"\n'
     )
     edit(iris, {"models/iris/versions/1.toml": record + link})
-    assert ask(capsys, "check")[0] == 0
+    succeed(capsys, "check")
     assert "git model store trust s3://bucket-of-others/" in fail(capsys, 6, "get", "iris@1", "raw", "-o", "x")
     code, out, _ = ask(capsys, "verify")
     assert (code, "does not trust yet" in out) == (7, True)
@@ -233,8 +231,7 @@ def test_an_intact_local_copy_of_a_page_is_used_and_a_damaged_copy_is_fetched_ag
         pages.pages["/raw.csv"] = 500
         assert artifact.path() == path  # the intact copy is used without a request
         assert path.stat().st_ino == inode
-        path.chmod(0o644)
-        path.write_bytes(b"changed!")
+        overwrite(path, b"changed!")
         pages.pages["/raw.csv"] = b"a,b\n1,2\n"
         assert artifact.path().read_bytes() == b"a,b\n1,2\n"
 
@@ -297,7 +294,7 @@ def test_a_host_that_only_the_branch_names_is_not_contacted(iris, pages, tmp_pat
             ways[way]()
         assert f"git model store trust {pages.url}/" in f"{caught.value.message} {caught.value.hint}" or way == "verify"
         assert pages.asked == []
-        assert ask(capsys, "store", "trust", f"{pages.url}/")[0] == 0
+        succeed(capsys, "store", "trust", f"{pages.url}/")
         ways[way]()
         assert set(pages.asked) == {"/raw.csv"}
 
@@ -337,9 +334,9 @@ def test_link_trusts_the_host_of_the_given_url_and_not_the_target_of_a_redirect(
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/moved.csv", "--external")
     assert (code, f"git model store trust {elsewhere.url}/" in err) == (6, True)
     assert elsewhere.asked == []
-    assert ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/raw.csv", "--external")[0] == 0
+    succeed(capsys, "link", "iris@1", "--data", f"raw={pages.url}/raw.csv", "--external")
     assert git(iris, "config", "--get-all", "gitmodel.trustedStore") == f"{pages.url}/"
-    assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
+    succeed(capsys, "get", "iris@1", "raw", "-o", "got.csv")
 
 
 def test_a_url_with_credentials_on_the_branch_is_neither_used_nor_printed(iris, pages, tmp_path, capsys):
@@ -364,7 +361,7 @@ def test_the_error_for_recorded_text_that_is_no_uri_shows_the_text(iris, pages, 
 
 
 def test_a_checkout_writes_external_artifacts_into_its_folder_for_artifacts(iris, huge, tmp_path, capsys):
-    assert ask(capsys, "version", "create", "iris")[0] == 0
-    assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0
-    assert ask(capsys, "checkout", "iris@2", tmp_path / "out")[0] == 0
+    succeed(capsys, "version", "create", "iris")
+    succeed(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")
+    succeed(capsys, "checkout", "iris@2", tmp_path / "out")
     assert (tmp_path / "out/artifacts/raw/huge.csv").read_bytes() == huge.read_bytes()

@@ -13,7 +13,7 @@ import editing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transcripts import ask, fail
+from transcripts import ask, fail, said, succeed
 
 from gitmodel import Client
 from gitmodel.domain.schema import codec, paths, record_values, records
@@ -75,7 +75,7 @@ def version(client):
 def test_a_file_a_folder_and_a_python_object_are_written_under_their_file_names(client, version, capsys, tmp_path):
     names = {found.name: found.link.file for found in version.artifacts}
     assert names == {"clf": "model.onnx", "net": "bert", "rows": "rows.json"}
-    shown = json.loads(ask(capsys, "version", "artifacts", "iris", "--format", "json")[1])
+    shown = said(capsys, "version", "artifacts", "iris")[1]
     assert [row["file"] for row in shown] == ["model.onnx", "bert", "rows.json"]
     file, folder = (version.get_artifact(name).path() for name in ("clf", "net"))
     assert (file.name, file.read_bytes(), file.suffix) == ("model.onnx", ONNX, ".onnx")
@@ -88,7 +88,7 @@ def test_a_file_a_folder_and_a_python_object_are_written_under_their_file_names(
     code, out, _ = ask(capsys, "get", "iris@1", "clf")
     assert (code, Path("model.onnx").read_bytes()) == (0, ONNX)
     assert "to model.onnx (" in out
-    assert ask(capsys, "get", "iris@1", "net")[0] == 0
+    succeed(capsys, "get", "iris@1", "net")
     assert Path("bert/config.json").read_text() == "{}"
     assert client.repository.snapshot().registry().format == "1.2"
 
@@ -102,7 +102,7 @@ def test_an_existing_file_is_overwritten_only_if_the_user_names_the_file(version
         Path("model.onnx").write_text("mine")
         assert "model.onnx already exists" in fail(capsys, 2, "get", "iris@1", "clf", *words)
     assert (mine.read_text(), Path("model.onnx").read_text()) == ("mine", "mine")
-    assert ask(capsys, "get", "iris@1", "clf", "-o", str(mine))[0] == 0
+    succeed(capsys, "get", "iris@1", "clf", "-o", str(mine))
     assert mine.read_bytes() == ONNX
 
 
@@ -151,8 +151,8 @@ def test_checkout_writes_attachments_only_with_the_option_attachments(client, co
     assert Path("all/reports/more/net/bert/config.json").read_text() == "{}"
     assert not git("all", "status", "--porcelain")
     wrong = {"in": "contains a folder in itself", "Artifacts/a": "could meet", "../x": "not a folder"}
-    for folder, said in wrong.items():
-        assert said in fail(capsys, 2, "checkout", "two@1", "bad", "--attachments", folder)
+    for folder, message in wrong.items():
+        assert message in fail(capsys, 2, "checkout", "two@1", "bad", "--attachments", folder)
         assert not Path("bad").exists()
 
 
@@ -205,7 +205,7 @@ def test_an_artifact_whose_record_has_no_file_name_is_written_under_the_name_of_
     artifact = version.get_artifact("clf")
     assert (artifact.link.file, artifact.link.file_name) == (None, "clf")
     assert artifact.path().read_bytes() == ONNX
-    assert ask(capsys, "get", "iris@1", "clf")[0] == 0
+    succeed(capsys, "get", "iris@1", "clf")
     assert Path("clf").read_bytes() == ONNX
     assert version.checkout("out").artifacts["clf"] == Path("out/artifacts/clf")
 

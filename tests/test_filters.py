@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from editing import edit, run, state
-from transcripts import ask, fail
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client
 from gitmodel.cli.options import _filter_names
@@ -214,8 +214,8 @@ def test_a_filter_accepts_a_value_that_a_record_has_although_it_is_not_in_the_li
     client.get_model("iris").get_version(2).update(name="1.0")
     client.get_model("iris").get_version(2).add_alias("champion")
     for name in ("champion", "production"):
-        assert ask(capsys, "history", "iris", "-q", "--filter", f"stage == '{name}'")[0] == 0
-    assert ask(capsys, "history", "iris", "production", "--filter", "stage == 'champion'")[0] == 0
+        succeed(capsys, "history", "iris", "-q", "--filter", f"stage == '{name}'")
+    succeed(capsys, "history", "iris", "production", "--filter", "stage == 'champion'")
     assert ask(capsys, "history", "--filter", "stage == 'champoin'")[0] == 2
     wanted = Filter("status == 'paused'", RUN_NAMES)
     wanted.search({"status": "paused"})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from expected_errors import error_with_hint
-from transcripts import ask, fail
+from transcripts import fail, succeed
 
 from gitmodel import Client, Secret
 from gitmodel.errors import Conflict, Refused, UsageError
@@ -95,7 +95,7 @@ def test_commands_follow_a_link_to_a_file_and_the_links_in_a_folder(client, caps
     file = folder / "model.safetensors"
     sources = ("--model-object", f"net={folder}", "--data", f"one={file}", "--follow-links", root)
     for command in (("version", "create", "net"), ("link", "net")):
-        assert ask(capsys, *command, *sources)[0] == 0
+        succeed(capsys, *command, *sources)
         version = client.get_version("net")
         assert version.get_artifact("one").link.file == "model.safetensors"
         assert version.get_artifact("one").path().read_bytes() == b"weights"
@@ -177,7 +177,7 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     assert not any(path.is_symlink() for path in got.rglob("*"))
     # the artifact itself is a link to a folder
     link(tmp_path / "net", folder)
-    assert ask(capsys, "link", "net", "--data", f"net2={tmp_path / 'net'}", "--follow-links", root)[0] == 0
+    succeed(capsys, "link", "net", "--data", f"net2={tmp_path / 'net'}", "--follow-links", root)
     assert client.get_version("net").get_artifact("net2").link.file == "net"
 
 

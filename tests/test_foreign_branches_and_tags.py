@@ -7,7 +7,7 @@ tags), and a second registry on another branch of the same repository.
 import shlex
 
 import pytest
-from transcripts import ask, fail
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, GitModelError, NotFound, Refused
 from gitmodel.registry.health import doctor
@@ -84,9 +84,9 @@ class TestCodeOnTheBranch:
         assert (code, "the branch gitmodel holds no registry" in out + err) == (5, True)
 
     def test_config_can_select_another_branch_if_the_branch_gitmodel_holds_code(self, code_branch, capsys, git):
-        assert ask(capsys, "config")[0] == 0
-        assert ask(capsys, "config", "branch", "registry")[0] == 0
-        assert ask(capsys, "register", "iris")[0] == 0
+        succeed(capsys, "config")
+        succeed(capsys, "config", "branch", "registry")
+        succeed(capsys, "register", "iris")
         assert git(code_branch, "log", "--format=%s", "gitmodel").splitlines() == ["More code", "Begin"]
 
     def test_no_command_writes_to_a_branch_gitmodel_without_files(self, repo, capsys, git):
@@ -160,7 +160,7 @@ class TestForeignTags:
             assert "git tag -d model/iris/staging" in err
         assert git(repo, "for-each-ref") == before
         git(repo, "tag", "-d", "model/iris/staging")
-        assert ask(capsys, "promote", "iris@2", "staging")[0] == 0
+        succeed(capsys, "promote", "iris@2", "staging")
 
     def test_a_promotion_does_not_replace_a_stage_tag_that_somebody_moved(self, repo, capsys, git):
         promoted(repo)
@@ -169,9 +169,9 @@ class TestForeignTags:
         code, _, err = ask(capsys, "promote", "iris@2", "production")
         assert (code, "model/iris/production" in err, "git model doctor --fix" in err) == (6, True, True)
         assert git(repo, "for-each-ref") == before
-        assert ask(capsys, "doctor", "--fix")[0] == 0
+        succeed(capsys, "doctor", "--fix")
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
-        assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+        succeed(capsys, "promote", "iris@2", "production")
 
     def test_setting_an_alias_and_renaming_or_deleting_a_model_do_not_change_a_foreign_tag(self, repo, git):
         promoted(repo)
@@ -200,7 +200,7 @@ class TestForeignTags:
         git(repo, "tag", "-a", "-m", "mine", "v1", "main")
         git(repo, "symbolic-ref", "refs/tags/model/iris/production", "refs/tags/v1")
         mine = git(repo, "rev-parse", "v1")
-        assert ask(capsys, *command.split())[0] == 0
+        succeed(capsys, *command.split())
         assert git(repo, "rev-parse", "v1") == mine
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
@@ -227,7 +227,7 @@ class TestForeignTags:
         assert f"`{deleting}`; if the stage is recorded, `git model doctor --fix`" in err
         assert "git tag -d" not in err
         git(repo, *shlex.split(deleting)[1:])
-        assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")[0] == 0
+        succeed(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
 
     def test_the_error_for_an_unknown_reference_is_the_same_by_url_and_in_a_clone(self, repo, capsys, git, tmp_path):
         with Client(promoted(repo)) as client:
@@ -296,7 +296,7 @@ class TestTwoRegistries:
     def test_pull_and_push_of_the_second_registry_keep_the_branch_of_the_first(self, both, capsys, git, monkeypatch):
         git(both.parent, "init", "-q", "--bare", "remote.git")
         git(both, "remote", "add", "origin", str(both.parent / "remote.git"))
-        assert ask(capsys, "push")[0] == 0
+        succeed(capsys, "push")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         code, _, err = ask(capsys, "pull")
         assert "deleted" not in err
@@ -306,11 +306,11 @@ class TestTwoRegistries:
             "refs/heads/gitmodel",
             "refs/heads/gitmodel-prod",
         ]
-        assert ask(capsys, "pull")[0] == 0
+        succeed(capsys, "pull")
 
     def test_versions_of_the_first_registry_can_be_promoted_beside_the_second(self, both, capsys):
-        assert ask(capsys, "promote", "iris@2", "production")[0] == 0
-        assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
+        succeed(capsys, "promote", "iris@2", "production")
+        succeed(capsys, "promote", "iris@1", "staging")
 
     def test_a_promotion_by_url_in_the_second_registry_is_refused(self, both, capsys, git, monkeypatch, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(both), "bare.git")
@@ -328,11 +328,11 @@ class TestTwoRegistries:
         """A write to a copy of the metadata branch moves the stage tags to it. The settings page warns of this."""
         git(promoted(repo), "branch", "copy", "gitmodel")
         # A copy of the branch has no effect until somebody writes to the copy.
-        assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
-        assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+        succeed(capsys, "promote", "iris@1", "staging", "--leave")
+        succeed(capsys, "promote", "iris@1", "production")
         git(repo, "branch", "-f", "copy", "gitmodel")
         monkeypatch.setenv("GITMODEL_BRANCH", "copy")
-        assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+        succeed(capsys, "promote", "iris@2", "production")
         monkeypatch.delenv("GITMODEL_BRANCH")
         before = git(repo, "for-each-ref")
         code, out, err = ask(capsys, "resolve", "iris@production")
@@ -340,7 +340,7 @@ class TestTwoRegistries:
         assert "if copy is a copy that nobody needs, delete it" in fail(capsys, 6, "promote", "iris@2", "production")
         assert git(repo, "for-each-ref") == before
         git(repo, "branch", "-D", "copy")
-        assert ask(capsys, "doctor", "--fix")[0] == 0
+        succeed(capsys, "doctor", "--fix")
         assert ask(capsys, "resolve", "iris@production")[1] == "iris@1\n"
 
     def test_the_refusal_of_a_second_registry_names_the_renamed_branch_of_the_first(self, repo, git):

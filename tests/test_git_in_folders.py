@@ -8,6 +8,7 @@ import os
 import subprocess
 
 import pytest
+from editing import overwrite
 from expected_errors import error_with_hint
 from transcripts import ask, fail
 
@@ -232,8 +233,7 @@ def test_files_of_an_old_artifact_that_are_not_written_are_still_verified(client
     artifact, entries = put_old(client, hostile(tmp_path))
     (entry,) = [entry for entry in entries if entry.path == ".git/config"]
     place = client.store.place(entry.digest)
-    place.chmod(0o644)
-    place.write_bytes(bytes(entry.size))
+    overwrite(place, bytes(entry.size))
     for read in (lambda: artifact.download(tmp_path / "copy"), artifact.path):
         with pytest.raises(Invalid, match=r"\.git/config: .*damaged"):
             read()

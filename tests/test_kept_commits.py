@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from editing import BRANCH, edit, read, run, write_script
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, Refused, UsageError
 from gitmodel.code.kept_commits import KeptCommits
@@ -33,6 +33,12 @@ def repo(code_repo, monkeypatch):
 def client(repo):
     with Client() as opened:
         yield opened
+
+
+def create():
+    """Create a version of iris with a new client, which reads the settings again; return its recorded code."""
+    with Client() as client:
+        return client.get_model("iris").create_version().code
 
 
 def kept(repo):
@@ -94,14 +100,14 @@ class TestKeeping:
 
 class TestDirty:
     def test_a_version_records_by_default_only_that_the_code_had_uncommitted_changes(self, repo, client):
-        (repo / "train.py").write_text("print('other')\n", encoding="utf-8")
+        (repo / "train.py").write_text("print('other')\n")
         code = client.get_model("iris").create_version().code
         assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
 
     def test_create_version_is_refused_with_uncommitted_changes_if_a_rule_forbids_them(self, repo, capsys, transcript):
         set_policy(repo, "refuse")
         for name in ("train.py", "a.py", "b.py", "c.py"):
-            (repo / name).write_text("changed\n", encoding="utf-8")
+            (repo / name).write_text("changed\n")
         tip = run(repo, "rev-parse", BRANCH)
         transcript("""
             $ git model version create iris
@@ -111,27 +117,26 @@ class TestDirty:
         """)
         assert run(repo, "rev-parse", BRANCH) == tip
         run(repo, "stash", "-u")
-        assert ask(capsys, "version", "create", "iris")[0] == 0
+        succeed(capsys, "version", "create", "iris")
 
     def test_a_snapshot_is_a_child_of_the_checked_out_commit(self, repo, git, capsys):
         set_policy(repo, "snapshot")
-        (repo / ".gitignore").write_text("*.log\n", encoding="utf-8")
-        (repo / "gone.py").write_text("x\n", encoding="utf-8")
+        (repo / ".gitignore").write_text("*.log\n")
+        (repo / "gone.py").write_text("x\n")
         git(repo, "add", "-A")
         git(repo, "commit", "-q", "-m", "More")
-        (repo / "train.py").write_text("print('changed')\n", encoding="utf-8")
-        (repo / "new.py").write_text("print('new')\n", encoding="utf-8")
-        (repo / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+        (repo / "train.py").write_text("print('changed')\n")
+        (repo / "new.py").write_text("print('new')\n")
+        (repo / "run.sh").write_text("#!/bin/sh\n")
         (repo / "run.sh").chmod(0o755)
         (repo / "link").symlink_to("new.py")
-        (repo / "noise.log").write_text("secret\n", encoding="utf-8")
+        (repo / "noise.log").write_text("secret\n")
         (repo / "gone.py").unlink()
-        (repo / "staged.py").write_text("staged\n", encoding="utf-8")
+        (repo / "staged.py").write_text("staged\n")
         git(repo, "add", "staged.py")
-        (repo / "staged.py").write_text("and changed again\n", encoding="utf-8")
+        (repo / "staged.py").write_text("and changed again\n")
         before = everything(repo)
-        with Client() as client:
-            code = client.get_model("iris").create_version().code
+        code = create()
         assert everything(repo)[:4] == before[:4]
         assert git(repo, "for-each-ref", "refs/heads/main", "refs/stash") == "\n".join(
             line for line in before[4].split("\n") if "heads/main" in line or "stash" in line
@@ -149,15 +154,12 @@ class TestDirty:
 
     def test_two_snapshots_of_the_same_changes_are_the_same_commit(self, repo, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
-        (repo / "train.py").write_text("changed\n", encoding="utf-8")
-        with Client() as client:
-            iris = client.get_model("iris")
-            first, second = (iris.create_version().code.snapshot for _ in range(2))
-        assert first == second is not None
+        (repo / "train.py").write_text("changed\n")
+        assert create().snapshot == create().snapshot is not None
 
     def test_checkout_of_a_version_with_a_snapshot_has_the_uncommitted_changes(self, repo, tmp_path, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
-        (repo / "train.py").write_text("changed\n", encoding="utf-8")
+        (repo / "train.py").write_text("changed\n")
         with Client() as client:
             made = client.get_model("iris").create_version().checkout(tmp_path / "then")
         assert (tmp_path / "then" / "train.py").read_text(encoding="utf-8") == "changed\n"
@@ -167,7 +169,7 @@ class TestDirty:
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         fresh = tmp_path / "fresh"
         git(tmp_path, "init", "-q", "fresh")
-        (fresh / "train.py").write_text("first\n", encoding="utf-8")
+        (fresh / "train.py").write_text("first\n")
         with Client(fresh, repo=repo) as client:
             code = client.get_model("iris").create_version().code
         assert code.commit is None
@@ -181,7 +183,7 @@ class TestDirty:
         (repo / ".git" / "called").unlink(missing_ok=True)
         below = repo.parent / "second" / "deep" / "er"
         below.mkdir(parents=True)
-        (below / "model.py").write_text("x\n", encoding="utf-8")
+        (below / "model.py").write_text("x\n")
         stored = snapshot(open_code(below, environ=os.environ), 1_000)
         assert git(repo, "show", f"{stored}:deep/er/model.py") == "x"
         assert not (repo / ".git" / "called").exists()
@@ -207,7 +209,7 @@ weights.bin (3,000 bytes)
     ):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         git(repo, "init", "-q", "within")
-        (repo / "within" / "x.py").write_text("x\n", encoding="utf-8")
+        (repo / "within" / "x.py").write_text("x\n")
         code = open_code(repo, environ=os.environ)
         with pytest.raises(Refused, match="within/ is another repository inside"):
             snapshot(code, 1_000)
@@ -216,22 +218,21 @@ weights.bin (3,000 bytes)
         git(repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repo / "within"), "sub")
         shutil.rmtree(repo / "within")
         git(repo, "commit", "-q", "-m", "With a submodule")
-        (repo / "sub" / "x.py").write_text("changed\n", encoding="utf-8")
+        (repo / "sub" / "x.py").write_text("changed\n")
         with pytest.raises(Refused, match="the submodule sub has changes of its own"):
             snapshot(code, 1_000)
 
     def test_the_stricter_of_the_two_dirty_settings_of_the_registry_and_the_machine_applies(self, repo, git):
-        (repo / "train.py").write_text("changed\n", encoding="utf-8")
+        (repo / "train.py").write_text("changed\n")
         set_policy(repo, "snapshot")
         git(repo, "config", "gitmodel.dirty", "record")
-        with Client() as client:
-            assert client.get_model("iris").create_version().code.snapshot
+        assert create().snapshot
         git(repo, "config", "gitmodel.dirty", "refuse")
-        with Client() as client, pytest.raises(Refused, match=r"train\.py"):
-            client.get_model("iris").create_version()
+        with pytest.raises(Refused, match=r"train\.py"):
+            create()
         git(repo, "config", "gitmodel.dirty", "never")
-        with Client() as client, pytest.raises(UsageError, match="'never' is not a way to handle"):
-            client.get_model("iris").create_version()
+        with pytest.raises(UsageError, match="'never' is not a way to handle"):
+            create()
 
     def test_an_unknown_value_of_the_setting_dirty_is_invalid(self, repo, capsys):
         set_policy(repo, "perhaps")
@@ -253,7 +254,7 @@ def team(tmp_path, git):
 
         ada = clone("ada")
         folder = tmp_path / "ada"
-        (folder / "train.py").write_text("x\n", encoding="utf-8")
+        (folder / "train.py").write_text("x\n")
         git(folder, "add", "-A")
         git(folder, "commit", "-q", "-m", "Begin")
         git(folder, "push", "-q", "origin", "main")
@@ -281,7 +282,9 @@ class TestPushing:
         assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
-    def test_only_push_code_pushes_commits_that_no_remote_branch_has(self, team, git, tmp_path, capsys, monkeypatch):
+    def test_only_push_with_the_option_code_pushes_commits_that_no_remote_branch_has(
+        self, team, git, tmp_path, capsys, monkeypatch
+    ):
         ada, folder, _ = team
         git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
         commit = ada.get_model("iris").create_version().code.commit
@@ -291,7 +294,7 @@ class TestPushing:
         assert code == 0
         assert f"1 code commit of your versions is not on a branch of the remote ({commit[:10]})" in err
         assert kept(tmp_path / "remote.git") == []
-        assert ask(capsys, "push", "--code")[0] == 0
+        succeed(capsys, "push", "--code")
         assert kept(tmp_path / "remote.git") == [f"refs/gitmodel/code/{commit}"]
 
     @pytest.mark.parametrize("refspec", ["", "+refs/*:refs/*", "+refs/heads/main:refs/remotes/origin/main"])
@@ -322,7 +325,7 @@ class TestPushing:
     def test_a_snapshot_is_pushed_only_with_the_option_code(self, team, git, tmp_path):
         _, folder, _ = team
         git(folder, "config", "gitmodel.dirty", "snapshot")
-        (folder / "train.py").write_text("secret\n", encoding="utf-8")
+        (folder / "train.py").write_text("secret\n")
         with Client(folder, store=(tmp_path / "store").as_uri()) as client:
             snapshot = client.get_model("iris").create_version().code.snapshot
             assert client.push().code.unpublished == (snapshot,)
@@ -331,10 +334,8 @@ class TestPushing:
 
     def test_push_succeeds_if_the_host_refuses_refs_of_kept_commits(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
-        write_script(
-            tmp_path / "remote.git" / "hooks" / "update",
-            "case $1 in refs/gitmodel/*) echo 'no such refs here' >&2; exit 1;; esac",
-        )
+        hook = "case $1 in refs/gitmodel/*) echo 'no such refs here' >&2; exit 1;; esac"
+        write_script(tmp_path / "remote.git/hooks/update", hook)
         ada.get_model("iris").create_version()
         monkeypatch.chdir(folder)
         monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())

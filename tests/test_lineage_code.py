@@ -7,7 +7,7 @@ import os
 
 import pytest
 from editing import edit, run
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, NotFound, Refused
 from gitmodel.code.repository import open_code
@@ -116,7 +116,7 @@ def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tr
         client.get_version("iris@3").add_alias("champion")
         assert client.write_notes().commit != before
     assert "iris 3, champion" in git(tmp_path / "copy", "log", "--notes=gitmodel", "-1", "--format=%N", "origin/old")
-    assert ask(capsys, "version", "notes", "--remove")[0] == 0
+    succeed(capsys, "version", "notes", "--remove")
     assert not git(repo, "for-each-ref", "refs/notes")
 
 

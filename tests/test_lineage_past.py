@@ -39,7 +39,7 @@ def repo(code_repo, monkeypatch):
     return code_repo
 
 
-def test_show_list_and_resolve_with_at_read_the_past_state_of_the_branch(repo, transcript):
+def test_show_list_and_resolve_with_the_option_at_read_a_past_state_of_the_branch(repo, transcript):
     transcript(
         """
         $ git model resolve iris@production --at 2026-10-01
@@ -71,14 +71,14 @@ def test_show_list_and_resolve_with_at_read_the_past_state_of_the_branch(repo, t
     )
 
 
-def test_json_with_at_has_the_fields_of_the_past_state(repo, capsys):
+def test_json_with_the_option_at_has_the_fields_of_the_past_state(repo, capsys):
     code, out, err = ask(capsys, "--format", "json", "version", "show", "iris@production", "--at", "2026-10-02")
     found = json.loads(out)
     assert (code, err) == (0, "")
     assert (found["number"], found["stage"], found["aliases"], found["pending"]) == (1, "production", ["champion"], [])
 
 
-def test_json_and_tsv_with_at_contain_the_commit(repo, capsys, tmp_path):
+def test_json_and_tsv_with_the_option_at_contain_the_commit(repo, capsys, tmp_path):
     (repo / "train.csv").write_text("a\n", encoding="utf-8")
     with open_at(repo, "2026-12-01T00:00:00") as client:
         client.get_model("iris").create_version(data={"train": "train.csv"})
@@ -94,7 +94,7 @@ def test_json_and_tsv_with_at_contain_the_commit(repo, capsys, tmp_path):
     assert {line.split("\t")[-1] for line in table} == {"at", commit}
 
 
-def test_with_at_a_version_that_was_deleted_later_and_its_files_can_be_read(repo, capsys, tmp_path):
+def test_with_the_option_at_a_version_that_was_deleted_later_can_be_read_with_its_files(repo, capsys, tmp_path):
     (repo / "train.csv").write_text("a\n", encoding="utf-8")
     with open_at(repo, "2026-12-01T00:00:00") as client:
         version = client.get_model("iris").create_version(data={"train": "train.csv"})
@@ -129,7 +129,7 @@ def test_changing_a_registry_of_the_past_is_refused(repo):
     assert state(repo) == before
 
 
-def test_at_refuses_a_date_or_commit_at_which_there_was_no_registry(repo, transcript):
+def test_the_option_at_refuses_a_date_or_commit_before_the_registry_existed(repo, transcript):
     first = run(repo, "rev-list", "--max-parents=0", BRANCH)[:10]
     code_commit = run(repo, "rev-parse", "main")[:10]
     transcript(
@@ -159,7 +159,7 @@ def test_at_refuses_a_date_or_commit_at_which_there_was_no_registry(repo, transc
     )
 
 
-def test_at_refuses_a_commit_that_existed_only_inside_a_pull_request(repo, capsys):
+def test_the_option_at_refuses_a_commit_that_existed_only_inside_a_pull_request(repo, capsys):
     tip = run(repo, "rev-parse", BRANCH)
     run(repo, "update-ref", "refs/heads/side", tip)
     text = read(repo, PRODUCTION)
@@ -170,10 +170,10 @@ def test_at_refuses_a_commit_that_existed_only_inside_a_pull_request(repo, capsy
     err = fail(capsys, 3, "show", "iris", "--at", inside)
     assert f"{inside[:10]} was never the state of gitmodel: it is part of the merge {merge[:10]}" in err
     assert f"name the merge: --at {merge[:10]}" in err
-    assert ask(capsys, "show", "iris", "--at", merge[:10])[0] == 0
+    succeed(capsys, "show", "iris", "--at", merge[:10])
 
 
-def test_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_next_commit(repo, capsys):
+def test_the_option_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_next_commit(repo, capsys):
     with open_at(repo, "2030-01-01T00:00:00") as client:
         client.get_version("iris@2").log_metadata(late=True)
     ahead = run(repo, "rev-parse", BRANCH)
@@ -188,7 +188,7 @@ def test_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_next_commit(r
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 
-def test_at_a_commit_with_two_stage_files_for_a_version_it_is_only_in_the_later_stage(repo):
+def test_a_version_that_has_two_stage_files_at_a_commit_is_only_in_the_later_stage(repo):
     stage = read(repo, PRODUCTION)
     commit = edit(repo, {"models/iris/stages/staging.toml": stage})
     with Client(repo) as client:
@@ -198,12 +198,12 @@ def test_at_a_commit_with_two_stage_files_for_a_version_it_is_only_in_the_later_
             past.get_version("iris@staging")
 
 
-def test_at_in_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, monkeypatch):
+def test_the_option_at_in_a_shallow_clone_reports_missing_commits(repo, tmp_path, capsys, monkeypatch):
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "-q", "--depth=2", "--no-single-branch", repo.as_uri(), str(shallow)], check=True)
     old = run(repo, "rev-parse", f"{BRANCH}~6")
     monkeypatch.chdir(shallow)
-    assert ask(capsys, "show", "iris", "--at", "2026-11-02")[0] == 0
+    succeed(capsys, "show", "iris", "--at", "2026-11-02")
     for named in ("2026-09-15", old):
         err = fail(capsys, 5, "show", "iris", "--at", named)
         assert "this clone is shallow" in err
@@ -219,16 +219,16 @@ def test_at_in_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, m
         ("2026-10-01T00:30-0200", "2026-10-01T02:30:00+00:00"),
     ],
 )
-def test_at_accepts_dates_and_times_in_several_forms(text, moment):
+def test_the_option_at_accepts_dates_and_times_in_several_forms(text, moment):
     assert read_moment(text).isoformat() == moment
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "2026-10", "2026-10-01T", "2026-10-01T25:00", "2026-10-01 noon"])
-def test_at_refuses_text_that_starts_like_a_date_but_is_none(text):
+def test_the_option_at_refuses_text_that_starts_like_a_date_but_is_none(text):
     with pytest.raises(UsageError):
         read_moment(text)
 
 
 @pytest.mark.parametrize("text", ["HEAD", "20261001", "gitmodel~3", "2026abc"])
-def test_at_reads_text_that_does_not_start_like_a_date_as_the_name_of_a_commit(text):
+def test_the_option_at_reads_text_that_does_not_start_like_a_date_as_the_name_of_a_commit(text):
     assert read_moment(text) is None

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from editing import edit, read
-from transcripts import ask, fail, on_terminal
+from transcripts import ask, fail, on_terminal, said, succeed
 
 from gitmodel.client import administration
 from gitmodel.errors import Unreachable, UsageError
@@ -23,8 +23,8 @@ def iris(code_repo, monkeypatch, capsys):
     """A registry with iris@1, whose artifact `train` is only in the default store, a folder of this clone."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a,b\n")
-    assert ask(capsys, "register", "iris")[0] == 0
-    assert ask(capsys, "version", "create", "iris", "--data", "train=train.csv")[0] == 0
+    succeed(capsys, "register", "iris")
+    succeed(capsys, "version", "create", "iris", "--data", "train=train.csv")
     return code_repo
 
 
@@ -50,7 +50,7 @@ def test_the_error_in_a_clone_without_the_artifacts_says_how_to_share_the_artifa
 
 
 def test_the_hint_for_an_object_that_the_shared_store_lacks_shows_the_command_that_copies_it(iris, tmp_path, capsys):
-    assert ask(capsys, "init", "--store", tmp_path / "store")[0] == 0
+    succeed(capsys, "init", "--store", tmp_path / "store")
     err = fail(capsys, 3, "get", "iris@1", "train", "-o", "got")
     assert err.splitlines()[1] == (
         f"hint: this store is {(tmp_path / 'store').as_uri()}; if a clone still has the artifact, type there "
@@ -61,13 +61,13 @@ def test_the_hint_for_an_object_that_the_shared_store_lacks_shows_the_command_th
 def test_init_with_a_new_store_shows_the_command_that_copies_the_artifacts_into_it(iris, tmp_path, capsys):
     out = ask(capsys, "init", "--store", tmp_path / "store")[1]
     assert out.splitlines()[-1] == "next: git model store copy --from clone --to default"
-    assert ask(capsys, "store", "copy", "--from", "clone", "--to", "default")[0] == 0
+    succeed(capsys, "store", "copy", "--from", "clone", "--to", "default")
     assert ask(capsys, "init", "--store", tmp_path / "store")[1].splitlines()[-1] == "next: git model list"
 
 
 def test_messages_of_doctor_and_verify_are_not_cut_on_a_narrow_terminal(bob, capsys):
     for command, keys in (("doctor", ("message", "hint")), ("verify", ("digest", "error"))):
-        rows = json.loads(ask(capsys, command, "--format", "json")[1])
+        rows = said(capsys, command)[1]
         _, shown = on_terminal(command, env={"NO_COLOR": "1"})
         assert "…" not in shown
         words = " ".join(shown.split())
@@ -126,7 +126,7 @@ def test_show_says_no_commit_yet_for_a_version_created_before_the_first_code_com
     monkeypatch.chdir(tmp_path / "new")
     (tmp_path / "new/train.csv").write_text("a\n")
     for words in (["register", "iris"], ["version", "create", "iris", "--data", "train=train.csv"]):
-        assert ask(capsys, *words)[0] == 0
+        succeed(capsys, *words)
     assert "code       no commit yet\n" in ask(capsys, "show", "iris@1")[1]
 
 
@@ -151,9 +151,8 @@ def test_doctor_reports_a_work_tree_of_the_metadata_branch_that_is_behind_the_br
     git(iris, "worktree", "add", "--quiet", str(tmp_path / "the records"), "gitmodel")
     transcript("$ git model doctor\n! no problems found in this clone")
     assert ask(capsys, "promote", "iris@1", "production")[2] == ""
-    code, out, _ = ask(capsys, "doctor", "-q")
-    assert (code, out) == (0, "checkout\n")
-    code, out, _ = ask(capsys, "doctor", "--format", "tsv")
+    assert succeed(capsys, "doctor", "-q") == "checkout\n"
+    _, out, _ = ask(capsys, "doctor", "--format", "tsv")
     assert f"type: git -C '{tmp_path}/the records' reset --hard" in out
     git(tmp_path / "the records", "reset", "--quiet", "--hard")
     transcript("$ git model doctor\n! no problems found in this clone")
@@ -171,7 +170,7 @@ def test_doctor_still_makes_other_checks_if_a_store_cannot_be_used(iris, capsys,
 def test_a_stage_tag_that_a_shallow_clone_cannot_check_is_not_reported_as_forged(
     iris, tmp_path, monkeypatch, capsys, transcript
 ):
-    assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+    succeed(capsys, "promote", "iris@1", "production")
     clone = tmp_path / "clone"
     url = iris.as_uri()
     subprocess.run(["git", "clone", "-q", "--depth=1", "--branch=gitmodel", url, str(clone)], check=True)
@@ -206,20 +205,20 @@ def test_the_error_for_the_command_help_shows_the_option_h(iris, capsys):
 def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_before_the_deletion(
     iris, capsys, transcript
 ):
-    assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
+    succeed(capsys, "version", "delete", "iris@1", "--yes")
     transcript("""
         $ git model show iris@1
         ! error: version 1 of iris was deleted
         ! hint: `git model log iris@1` names the commit; read the version with `--at COMMIT~1`
         [3]
     """)
-    commit = json.loads(ask(capsys, "log", "iris@1", "--format", "json")[1])[0]["commit"]
-    assert ask(capsys, "get", "iris@1", "train", "-o", "again.csv", "--at", f"{commit}~1")[0] == 0
+    commit = said(capsys, "log", "iris@1")[1][0]["commit"]
+    succeed(capsys, "get", "iris@1", "train", "-o", "again.csv", "--at", f"{commit}~1")
     assert (iris / "again.csv").read_bytes() == (iris / "train.csv").read_bytes()
 
 
 def test_doctor_fix_gives_no_advice_after_it_repaired_everything(iris, capsys, transcript, git):
-    assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+    succeed(capsys, "promote", "iris@1", "production")
     git(iris, "tag", "--force", "model/iris/production", "HEAD")
     transcript("""
         $ git model doctor
@@ -296,7 +295,7 @@ def test_staged_changes_cause_no_warning_that_the_branch_is_checked_out(iris, tm
     git(rules, "add", "gitmodel.toml")
     assert "checked out" not in ask(capsys, "list")[2]
     git(rules, "reset", "--quiet", "--hard")
-    assert ask(capsys, "-C", str(iris), "promote", "iris@1", "staging")[0] == 0
+    succeed(capsys, "-C", str(iris), "promote", "iris@1", "staging")
     (rules / "gitmodel.toml").write_text(RULES)
     git(rules, "add", "gitmodel.toml")
     # `list` warns, because a commit of the index of this old work tree would delete the stage file
@@ -305,16 +304,16 @@ def test_staged_changes_cause_no_warning_that_the_branch_is_checked_out(iris, tm
 
 def test_check_accepts_any_toml_layout_of_the_rules_and_shows_the_expected_layout_of_other_records(iris, capsys):
     edit(iris, {"gitmodel.toml": RULES.replace('[\n    "staging",\n]', '["staging"] # reviewed\n')})
-    assert ask(capsys, "check")[0] == 0
+    succeed(capsys, "check")
     path = "models/iris/model.toml"
     text = read(iris, path)
     edit(iris, {path: text + 'license  = "MIT"\n'})
     code, out, _ = ask(capsys, "check", "--format", "json")
     assert code == 5
     assert r"""found 'license  = "MIT"\n', expected 'license = "MIT"\n'""" in json.loads(out)[0]["message"]
-    for changed, said in ((text + "\n", r"found '\n', expected nothing"), (text[:-1], "found 'created = ")):
+    for changed, difference in ((text + "\n", r"found '\n', expected nothing"), (text[:-1], "found 'created = ")):
         edit(iris, {path: changed})
-        assert said in ask(capsys, "check")[1]
+        assert difference in ask(capsys, "check")[1]
 
 
 def test_get_and_export_refuse_to_write_to_stdout_and_create_no_file_named_dash(iris, transcript):

@@ -6,7 +6,7 @@ Somebody may write a hand-written file, which gives a version such a name, to th
 
 import pytest
 from editing import edit, read, state
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, ModelConfig
 from gitmodel.domain.schema import paths
@@ -84,24 +84,22 @@ def test_a_version_cannot_get_an_alias_as_its_name_also_if_a_hand_written_file_h
 
 def test_naming_a_version_by_the_name_that_it_has_changes_nothing(repo, capsys):
     before = state(repo)
-    assert ask(capsys, "version", "update", "iris@2", "--name", "1.0")[0] == 0
+    succeed(capsys, "version", "update", "iris@2", "--name", "1.0")
     assert state(repo) == before
     assert ask(capsys, "resolve", "iris@1.0")[1] == "iris@2\n"
 
 
 def test_a_pull_removes_a_local_version_name_that_is_a_stage_at_the_remote(
-    code_repo, git, capsys, monkeypatch, tmp_path
+    code_repo, git, capsys, monkeypatch, tmp_path, origin
 ):
-    git(tmp_path, "init", "-q", "--bare", "server.git")
-    git(code_repo, "remote", "add", "origin", str(tmp_path / "server.git"))
     monkeypatch.chdir(code_repo)
     for command in (["register", "iris"], ["version", "create", "iris"], ["push"]):
-        assert ask(capsys, *command)[0] == 0
+        succeed(capsys, *command)
     here = tmp_path / "here"
-    git(tmp_path, "clone", "-q", str(tmp_path / "server.git"), str(here))
+    git(tmp_path, "clone", "-q", str(origin), str(here))
     monkeypatch.chdir(here)
-    assert ask(capsys, "pull")[0] == 0
-    assert ask(capsys, "version", "create", "iris", "--name", "canary")[0] == 0
+    succeed(capsys, "pull")
+    succeed(capsys, "version", "create", "iris", "--name", "canary")
     settings = read(code_repo, "gitmodel.toml")
     edit(code_repo, {"gitmodel.toml": settings.rstrip("\n") + '\n\n[[stages]]\nname = "canary"\n'})
     git(code_repo, "push", "-q", "origin", "gitmodel")
@@ -110,4 +108,4 @@ def test_a_pull_removes_a_local_version_name_that_is_a_stage_at_the_remote(
     assert "the name canary of iris is taken at the remote by the stage canary" in err
     with Client(here) as client:
         assert client.get_version("iris@2").name is None
-    assert ask(capsys, "check")[0] == 0
+    succeed(capsys, "check")

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 from editing import edit
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, Invalid, UsageError
 from gitmodel.domain.changes.planned_change import Change
@@ -69,7 +69,7 @@ class TestNumbers:
             with pytest.raises(Invalid, match="numbers end at"):
                 in_transaction(client)
         assert git(repo, "for-each-ref") == before
-        assert ask(capsys, "version", "create", "rose")[0] == 0
+        succeed(capsys, "version", "create", "rose")
 
     def test_the_highest_number_can_be_used(self, repo, capsys):
         commit_numbers(repo, "iris", HIGHEST - 1)
@@ -127,14 +127,14 @@ class TestNumbers:
 
     def test_an_imported_version_gets_number_1_if_the_model_has_no_versions(self, repo, capsys):
         commit_numbers(repo, "rose", 5000)
-        assert ask(capsys, "export", "rose@5000", "rose.tar")[0] == 0
+        succeed(capsys, "export", "rose@5000", "rose.tar")
         with Client(repo) as client:
             transact(
                 client.repository,
                 lambda snapshot: Change(None, subject="By hand", files={paths.version_file("rose", 5000): None}),
             )
             base = client.repository.tip()
-            assert ask(capsys, "import", "rose.tar")[0] == 0
+            succeed(capsys, "import", "rose.tar")
             assert client.get_version("rose").number == 1
             assert check_between(client.repository, base, client.repository.tip()).problems == ()
 

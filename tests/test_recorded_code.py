@@ -12,7 +12,7 @@ import shutil
 import pytest
 from editing import write_script
 from second_user import User, needs_root, open_folder
-from transcripts import ask, fail
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, Refused
 
@@ -34,7 +34,7 @@ class TestSha256:
     def test_code_with_sha256_ids_can_use_a_registry_in_another_repository(self, sha256, tmp_path, capsys, git):
         assert ask(capsys, "register", "iris")[0] == 2
         assert ask(capsys, "config", "repo", "../registry.git") == (0, f"repo is {tmp_path}/registry.git now\n", "")
-        assert ask(capsys, "register", "iris")[0] == 0
+        succeed(capsys, "register", "iris")
         assert ask(capsys, "version", "create", "iris", "-q")[0:2] == (0, "iris@1\n")
         assert ask(capsys, "config", "repo")[1] == f"{tmp_path}/registry.git\n"
         with Client(repo=tmp_path / "registry.git") as client:
@@ -55,8 +55,6 @@ class TestSha256:
             git(sha256, "config", "gitmodel.dirty", "snapshot")
         (sha256 / "train.py").write_text("print('changed')\n")
         with Client() as client:
-            client.repository.git.run("config", "gitmodel.dirty", "snapshot")
-        with Client() as client:
             made = client.get_model("iris").create_version()
             snapshot = made.code.snapshot
             assert len(snapshot) == 64
@@ -64,9 +62,9 @@ class TestSha256:
             git(sha256, "checkout", "-q", "train.py")
             found = made.checkout(tmp_path / "there")
             assert (found.commit, (tmp_path / "there/train.py").read_text()) == (snapshot, "print('changed')\n")
-        assert ask(capsys, "checkout", "iris@1", str(tmp_path / "first"))[0] == 0
+        succeed(capsys, "checkout", "iris@1", str(tmp_path / "first"))
         assert (tmp_path / "first/train.py").read_text() == "print('training')\n"
-        assert ask(capsys, "version", "contains", head)[0] == 0
+        succeed(capsys, "version", "contains", head)
         from gitmodel.lineage.code.recorded_code import push_code
 
         with Client() as client:
@@ -91,8 +89,8 @@ class TestSha256:
         )
         git(sha256, "add", ".")
         git(sha256, "commit", "-q", "-m", "Flow")
-        assert ask(capsys, "register", "demo")[0] == 0
-        assert ask(capsys, "run", "flow.py")[0] == 0
+        succeed(capsys, "register", "demo")
+        succeed(capsys, "run", "flow.py")
         code, out, err = ask(capsys, "reproduce", "demo@1")
         assert (code, "identical bytes" in out) == (0, True), err
 
@@ -136,8 +134,7 @@ class TestChangesThatGitIsToldToOverlook:
         assert self.dirty() is True
         git(code / "lib", "commit", "-q", "-am", "Another")
         assert self.dirty() is True
-        with Client() as client:
-            client.repository.git.run("config", "gitmodel.dirty", "snapshot")
+        git(code, "config", "gitmodel.dirty", "snapshot")
         with Client() as client:
             made = client.register_model("iris").create_version().code
         assert git(code, "ls-tree", made.snapshot, "lib").split()[2] == git(code / "lib", "rev-parse", "HEAD")
@@ -166,14 +163,12 @@ class TestChangesThatGitIsToldToOverlook:
         assert self.dirty() is False
         (code / "train.py").write_text("print('changed')\n")
         assert self.dirty() is True
-        with Client() as client:
-            client.repository.git.run("config", "gitmodel.dirty", "snapshot")
+        git(code, "config", "gitmodel.dirty", "snapshot")
         with Client() as client:
             made = client.register_model("iris").create_version().code
         assert git(code, "show", f"{made.snapshot}:train.py") == "print('changed')"
         assert (code / ".git/index").read_bytes() == index
-        with Client() as client:
-            client.repository.git.run("config", "gitmodel.dirty", "refuse")
+        git(code, "config", "gitmodel.dirty", "refuse")
         with Client() as client, pytest.raises(Refused, match=r"not committed: train\.py"):
             client.get_model("iris").create_version()
         (code / "train.py").unlink()
@@ -233,9 +228,7 @@ def test_the_state_of_a_read_only_code_repository_is_recorded(code_repo, git):
 
 class TestHooksOfAPush:
     @pytest.fixture
-    def code(self, code_repo, tmp_path, git, monkeypatch):
-        git(tmp_path, "init", "-q", "--bare", "host.git")
-        git(code_repo, "remote", "add", "origin", str(tmp_path / "host.git"))
+    def code(self, code_repo, tmp_path, git, monkeypatch, origin):
         git(code_repo, "push", "-q", "origin", "main")
         monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
         (tmp_path / "store").mkdir()
@@ -249,9 +242,9 @@ class TestHooksOfAPush:
         git(code, "commit", "-q", "--allow-empty", "-m", "Not on a branch there")
         head = git(code, "rev-parse", "HEAD")
         ask(capsys, "version", "create", "iris")
-        assert ask(capsys, "push", "--code")[0] == 0
+        succeed(capsys, "push", "--code")
         seen = (tmp_path / "seen").read_text().splitlines()
-        assert seen == [f"origin {tmp_path}/host.git", f"{head} {head} refs/gitmodel/code/{head} {'0' * 40}"]
+        assert seen == [f"origin {tmp_path}/remote.git", f"{head} {head} refs/gitmodel/code/{head} {'0' * 40}"]
 
     def test_a_pre_push_hook_can_refuse_the_push_of_the_code(self, code, tmp_path, git, capsys):
         git(code, "config", "core.hooksPath", "hooks")
@@ -261,10 +254,10 @@ class TestHooksOfAPush:
         ask(capsys, "version", "create", "iris")
         code_, _, err = ask(capsys, "push", "--code")
         assert (code_, "the tests failed" in err, "the code of these versions was not pushed" in err) == (6, True, True)
-        assert "refs/gitmodel/code" not in git(tmp_path / "host.git", "for-each-ref")
+        assert "refs/gitmodel/code" not in git(tmp_path / "remote.git", "for-each-ref")
         hook.unlink()
-        assert ask(capsys, "push", "--code")[0] == 0
-        assert "refs/gitmodel/code" in git(tmp_path / "host.git", "for-each-ref")
+        succeed(capsys, "push", "--code")
+        assert "refs/gitmodel/code" in git(tmp_path / "remote.git", "for-each-ref")
 
     @pytest.mark.skipif(
         shutil.which("git-lfs") is None, reason="git-lfs is not installed (on Debian: apt install git-lfs)"
@@ -278,14 +271,14 @@ class TestHooksOfAPush:
         ask(capsys, "version", "create", "iris")
         code_, _, err = ask(capsys, "push", "--code")
         assert (code_, err) == (0, "")
-        stored = [path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()]
+        stored = [path.read_bytes() for path in (tmp_path / "remote.git/lfs/objects").rglob("*") if path.is_file()]
         assert stored == [b"large"]
         # Pushing a snapshot of uncommitted changes uploads its files, too.
         (code / "weights.bin").write_bytes(b"larger")
         git(code, "config", "gitmodel.dirty", "snapshot")
         ask(capsys, "version", "create", "iris")
-        assert ask(capsys, "push", "--code")[0] == 0
-        stored = {path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()}
+        succeed(capsys, "push", "--code")
+        stored = {path.read_bytes() for path in (tmp_path / "remote.git/lfs/objects").rglob("*") if path.is_file()}
         assert stored == {b"large", b"larger"}
 
 
@@ -376,7 +369,7 @@ class TestSecretsInSnapshots:
             client.get_model("iris").create_version(data={"d": "data.csv"})
         assert self.state(code, git) == before
         (code / ".gitignore").write_text(f"{name}\n")
-        assert ask(capsys, "version", "create", "iris", "--data", "d=data.csv")[0] == 0
+        succeed(capsys, "version", "create", "iris", "--data", "d=data.csv")
         with Client() as client:
             snapshot = client.get_version("iris@1").code.snapshot
         assert name not in git(code, "ls-tree", "-r", "--name-only", snapshot)
@@ -384,12 +377,12 @@ class TestSecretsInSnapshots:
     def test_a_setting_can_allow_a_snapshot_with_a_credential(self, code, git, capsys):
         (code / ".env").write_text(SECRETS[".env"])
         git(code, "config", "gitmodel.allowCredentials", "true")
-        assert ask(capsys, "version", "create", "iris")[0] == 0
+        succeed(capsys, "version", "create", "iris")
 
     def test_a_snapshot_may_contain_a_symbolic_link_to_a_file_with_credentials(self, code, tmp_path, capsys):
         (tmp_path / "key").write_text(SECRETS["deploy.py"])
         (code / "key.txt").symlink_to(tmp_path / "key")
-        assert ask(capsys, "version", "create", "iris")[0] == 0
+        succeed(capsys, "version", "create", "iris")
 
     def test_create_version_stores_nothing_if_the_setting_dirty_refuses_uncommitted_code(self, code, git, capsys):
         git(code, "config", "gitmodel.dirty", "refuse")
@@ -412,7 +405,7 @@ def test_the_setting_dirty_of_the_code_repository_applies_to_a_registry_in_anoth
         ask(capsys, "--repo", registry, "register", "iris", "--exist-ok")
         assert "not committed: new.py" in fail(capsys, 6, "--repo", registry, "version", "create", "iris"), registry
     git(code_repo, "config", "gitmodel.dirty", "snapshot")
-    assert ask(capsys, "--repo", str(tmp_path / "registry.git"), "version", "create", "iris")[0] == 0
+    succeed(capsys, "--repo", str(tmp_path / "registry.git"), "version", "create", "iris")
     with Client(code_repo, repo=str(tmp_path / "registry.git")) as client:
         assert client.get_version("iris@1").code.snapshot
 

@@ -163,7 +163,7 @@ def test_a_refused_call_in_a_repository_without_a_registry_changes_nothing(repo)
         assert files(repo) == before
 
 
-def test_refusing_to_create_a_version_in_a_transaction_reserves_no_number(iris, git):
+def test_a_refused_creation_of_a_version_in_a_transaction_reserves_no_number(iris, git):
     before = git(iris, "for-each-ref")
     with Client(iris) as client, pytest.raises(Conflict):
         in_transaction(client, lambda change: change.get_model("iris").create_version("taken"))

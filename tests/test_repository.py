@@ -732,7 +732,7 @@ def test_many_clients_in_a_row_leave_no_open_file_or_child_process(code_repo):
     assert (descriptors(), children()) == before
 
 
-def test_commands_work_if_a_named_pipe_is_in_place_of_the_fact_cache(tmp_path, git):
+def test_commands_work_if_a_named_pipe_is_in_place_of_the_file_that_caches_facts_about_the_repository(tmp_path, git):
     git(tmp_path, "init", "-q", "repo")
     build(tmp_path / "repo")
     notes = tmp_path / "repo" / ".git" / "gitmodel" / "notes"

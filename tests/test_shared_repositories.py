@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from editing import overwrite
 from second_user import User, needs_root, open_folder
 
 from gitmodel import Client
@@ -246,8 +247,7 @@ def test_a_put_repairs_a_damaged_object_on_a_file_system_whose_rename_does_not_r
     (digest,) = put(tmp_path / "store", "one", inject="fsync:error=EINVAL")[1]
     found = next((tmp_path / "store/sha256").rglob("*/*"))
     for content in (b"one", b"spoilt"):
-        found.chmod(0o644)
-        found.write_bytes(content)
+        overwrite(found, content)
         code, out, err = put(tmp_path / "store", "one", inject=f"rename,renameat,renameat2:error={fault}:when=1")
         assert (code, out) == (0, [digest]), err
         assert found.read_bytes() == b"one"

@@ -3,11 +3,9 @@
 Anybody may write the URL of a store to the branch. A clone sends its credentials only to stores that it trusts.
 """
 
-import json
-
 import pytest
 from editing import edit
-from transcripts import ask, fail
+from transcripts import ask, fail, said, succeed
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
@@ -21,7 +19,7 @@ def iris(code_repo, monkeypatch, capsys):
     """A registry with the model iris and a file to store."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a,b\n")
-    assert ask(capsys, "register", "iris")[0] == 0
+    succeed(capsys, "register", "iris")
     return code_repo
 
 
@@ -137,13 +135,13 @@ def test_a_model_can_use_one_of_several_stores(iris, capsys, transcript, tmp_pat
     )
     assert [path.name for path in (tmp_path / "archive/sha256").glob("*/*")]
     assert not (iris / ".git/gitmodel/store").exists()
-    assert ask(capsys, "get", "iris@1", "train", "-o", "fetched")[0] == 0
-    assert ask(capsys, "store", "use", "iris", "default")[0] == 0
+    succeed(capsys, "get", "iris@1", "train", "-o", "fetched")
+    succeed(capsys, "store", "use", "iris", "default")
     assert ask(capsys, "verify")[0] == 0  # gitmodel still finds the artifact in the store `archive`
-    listed = json.loads(ask(capsys, "store", "list", "--format", "json")[1])
+    listed = said(capsys, "store", "list")[1]
     assert [(one["name"], one["models"]) for one in listed] == [("default", ["iris"]), ("archive", [])]
-    assert ask(capsys, "check")[0] == 0
-    assert ask(capsys, "store", "remove", "archive", "--yes")[0] == 0
+    succeed(capsys, "check")
+    succeed(capsys, "store", "remove", "archive", "--yes")
     assert ask(capsys, "verify")[0] == 5
 
 
@@ -161,10 +159,10 @@ def test_a_setting_of_this_machine_overrides_the_url_of_a_named_store(iris, git,
 
 
 def test_a_store_that_is_read_only_on_this_machine_can_be_read_but_not_written(iris, capsys, monkeypatch):
-    assert ask(capsys, "version", "create", "iris", "--data", "train=train.csv")[0] == 0
+    succeed(capsys, "version", "create", "iris", "--data", "train=train.csv")
     monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
     assert "is read-only on this machine" in fail(capsys, 6, "version", "create", "iris", "--data", "other=train.csv")
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "verify")
     with Client(iris) as client:
         artifact = client.get_version("iris@1").get_artifact("train")
         assert artifact.path().read_text() == "a,b\n"

@@ -9,8 +9,8 @@ import os
 import time
 
 import pytest
-from editing import edit, read
-from transcripts import ask, said
+from editing import edit, overwrite, read
+from transcripts import ask, said, succeed
 
 from gitmodel import Client, pipeline, step
 from gitmodel.domain.schema import paths
@@ -41,7 +41,7 @@ def iris(code_repo, monkeypatch, capsys):
         "version create iris --model-object net=net --data train=train",
     )  # fmt: skip
     for command in commands:
-        assert ask(capsys, *command.split())[0] == 0
+        succeed(capsys, *command.split())
     return code_repo
 
 
@@ -88,10 +88,10 @@ def test_status_shows_which_stores_have_the_artifacts_and_which_artifacts_are_mi
 
 
 def test_status_lists_shared_stores_the_default_store_of_the_clone_and_external_artifacts(iris, capsys, tmp_path):
-    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
-    assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
-    assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
-    assert ask(capsys, "version", "create", "rose", "--data", "train=train")[0] == 0
+    succeed(capsys, "init", "--store", tmp_path / "shared")
+    succeed(capsys, "store", "add", "archive", tmp_path / "archive")
+    succeed(capsys, "link", "iris@2", "--data", "raw=other", "--external")
+    succeed(capsys, "version", "create", "rose", "--data", "train=train")
     code, found = said(capsys, "store", "status")
     assert (code, [one["name"] for one in found["stores"]]) == (0, ["default", "archive", "clone"])
     assert {one["model"]: one["where"] for one in found["models"]} == {
@@ -102,9 +102,9 @@ def test_status_lists_shared_stores_the_default_store_of_the_clone_and_external_
 
 
 def test_status_names_an_unreachable_store_and_reports_nothing_as_missing(iris, capsys, tmp_path):
-    assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
-    assert ask(capsys, "store", "use", "iris", "archive")[0] == 0
-    assert ask(capsys, "version", "create", "iris", "--data", "other=other")[0] == 0
+    succeed(capsys, "store", "add", "archive", tmp_path / "archive")
+    succeed(capsys, "store", "use", "iris", "archive")
+    succeed(capsys, "version", "create", "iris", "--data", "other=other")
     (tmp_path / "archive").rename(tmp_path / "unmounted")
     code, found = said(capsys, "store", "status")
     assert code == 0
@@ -137,14 +137,12 @@ def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, st
         ! hint: the stores are default
         [3]
     """)
-    assert ask(capsys, "init", "--store", tmp_path / "new")[0] == 0
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "init", "--store", tmp_path / "new")
+    succeed(capsys, "verify")
 
 
 def test_copy_reports_damaged_objects_and_replaces_incomplete_objects_in_the_target(iris, store, capsys, tmp_path):
-    path = object_of(store, NET)
-    path.chmod(0o644)
-    path.write_bytes(b"not\n")
+    overwrite(object_of(store, NET), b"not\n")
     target = LocalStore(tmp_path / "new", shared=True)
     target.create()
     half = object_of(target, TRAIN)
@@ -159,12 +157,10 @@ def test_copy_reports_damaged_objects_and_replaces_incomplete_objects_in_the_tar
 
 def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_path):
     shared = LocalStore(tmp_path / "shared", shared=True)
-    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
-    assert ask(capsys, "config", "store", shared.root)[0] == 0
+    succeed(capsys, "store", "copy", "--to", shared.root)
+    succeed(capsys, "config", "store", shared.root)
     for place, digest, content in ((shared, NET, b"Net\n"), (shared, TRAIN, b"Train"), (store, TRAIN, b"tra\n")):
-        path = object_of(place, digest)
-        path.chmod(0o644)
-        path.write_bytes(content)
+        overwrite(object_of(place, digest), content)
     again = ("store", "copy", "--from", "clone", "--to", "default", "--repair")
     assert ask(capsys, "verify")[2].splitlines()[-1].endswith(f"run `git model {' '.join(again)}`")
     code, out, err = ask(capsys, *again)
@@ -185,7 +181,7 @@ def test_copy_fails_if_the_target_still_lacks_objects_after_the_copy(iris, tmp_p
 
 
 def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(iris, store, capsys, transcript):
-    assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
+    succeed(capsys, "unlink", "iris@2", "train", "--yes")
     url = store.url
     transcript(f"""
         $ git model store gc
@@ -211,7 +207,7 @@ def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(ir
 
 
 def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, store, capsys):
-    assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
+    succeed(capsys, "unlink", "iris@2", "train", "--yes")
     age(store, 15)
     with Client(iris) as client:
         found = client.find_garbage()
@@ -219,35 +215,31 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, store, capsy
         client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has listed the object as garbage
         removed = remove_garbage(client.access.open(), found)
     assert (removed.objects, removed.recent) == ((), 1)
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "verify")
 
 
-def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git, tmp_path):
+def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, tmp_path, origin):
     shared = LocalStore(tmp_path / "shared", shared=True)
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(iris, "remote", "add", "origin", tmp_path / "remote.git")
     # The shared store has old copies of the objects, as if a deleted registry had stored them.
-    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
+    succeed(capsys, "store", "copy", "--to", shared.root)
     age(shared, 15)
-    assert ask(capsys, "config", "store", shared.root)[0] == 0
-    assert ask(capsys, "push")[0] == 0
+    succeed(capsys, "config", "store", shared.root)
+    succeed(capsys, "push")
     assert {one.digest for one in shared.objects() if time.time() - one.modified < 3600} == set(store.digests())
     # If `gc` deleted one file of a folder, `keep_artifact` returns False, so that the folder is uploaded again.
     age(shared, 15)
     shared.remove(FIRST)
-    assert ask(capsys, "version", "create", "iris")[0] == 0
+    succeed(capsys, "version", "create", "iris")
     with Client(iris) as client:
         data = client.get_version("iris@1").get_artifact("data")
         assert not keep_artifact(shared, data.digest, folder=True)
 
 
-def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, store, capsys, git, tmp_path):
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, store, capsys, git, tmp_path, origin):
+    succeed(capsys, "init", "--store", tmp_path / "shared")
     shared = LocalStore(tmp_path / "shared", shared=True)
-    assert ask(capsys, "push")[0] == 0
-    git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
+    succeed(capsys, "push")
+    git(tmp_path, "clone", "-q", str(origin), "bob")
     with Client(tmp_path / "bob") as bob:
         bob.pull()
         (tmp_path / "bobs").write_text("bobs\n")
@@ -258,8 +250,8 @@ def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, 
     code, found = said(capsys, "store", "gc")
     assert (code, found["digests"], found["needed"]) == (0, [], 6)
     # After a change by hand, the branch no longer names the artifacts of iris@2, but its stage tag does.
-    assert ask(capsys, "pull")[0] == 0
-    assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+    succeed(capsys, "pull")
+    succeed(capsys, "promote", "iris@2", "production")
     bare = read(iris, "models/iris/versions/2.toml").partition("\n[[artifacts]]")[0] + "\n"
     edit(iris, {"models/iris/versions/2.toml": bare})
     git(iris, "remote", "remove", "origin")
@@ -343,10 +335,10 @@ def test_gc_removes_temporary_files_of_killed_uploads_but_not_of_running_uploads
 
 
 def test_gc_of_a_shared_store_is_refused_if_the_remote_is_unreachable(iris, capsys, git, tmp_path):
-    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    succeed(capsys, "init", "--store", tmp_path / "shared")
     git(iris, "remote", "add", "origin", str(tmp_path / "gone.git"))
     assert ask(capsys, "store", "gc")[0] == 7
-    assert ask(capsys, "store", "gc", "clone")[0] == 0
+    succeed(capsys, "store", "gc", "clone")
 
 
 # purge
@@ -396,13 +388,13 @@ def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsy
 
 def test_purge_of_a_folder_erases_only_files_that_no_other_artifact_needs(iris, store, capsys):
     (iris / "data" / "shared").write_text("train\n")
-    assert ask(capsys, "version", "create", "rose", "--data", "data=data")[0] == 0
+    succeed(capsys, "version", "create", "rose", "--data", "data=data")
     with Client(iris) as client:
         folder = client.get_version("rose@1").get_artifact("data").digest
         done = client.purge(folder, reason="asked for")
     # The kept files are also in the folder of iris@1 (first, second) and in iris@2 (train, with the content of shared).
     assert (len(done.digests), sorted(done.kept)) == (1, sorted([FIRST, digest_of(b"second\n"), TRAIN]))
-    assert ask(capsys, "verify")[0] == 0
+    succeed(capsys, "verify")
     assert store.holds(TRAIN)
 
 
@@ -416,17 +408,15 @@ def test_purge_of_one_file_of_a_folder_keeps_the_other_files(iris, store, capsys
         assert not any(found.error for found in verified.values())
         with pytest.raises(NotFound, match=r"first: .* was purged"):
             folder.download(tmp_path / "fetched")
-    path = object_of(store, digest_of(b"second\n"))
-    path.chmod(0o644)
-    path.write_bytes(b"damage\n")
+    overwrite(object_of(store, digest_of(b"second\n")), b"damage\n")
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(iris, capsys, transcript, git, tmp_path):
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
-    assert ask(capsys, "push")[0] == 0
+def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(
+    iris, capsys, transcript, git, tmp_path, origin
+):
+    succeed(capsys, "init", "--store", tmp_path / "shared")
+    succeed(capsys, "push")
     shared = LocalStore(tmp_path / "shared", shared=True)
     transcript(f"""
         $ git model store purge {NET} --reason asked --yes
@@ -434,13 +424,13 @@ def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(ir
         next: git model push, then run this command again to delete the bytes
     """)
     assert shared.holds(NET)
-    assert ask(capsys, "push")[0] == 0
+    succeed(capsys, "push")
     code, done = said(capsys, "store", "purge", NET, "--yes")
     assert (code, done["pending"]) == (0, False)
     assert done["removed"] == [shared.url, (iris / ".git/gitmodel/store").as_uri()]
     assert not shared.holds(NET)
     # `gc` in Bob's clone deletes his copy of the purged object.
-    git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
+    git(tmp_path, "clone", "-q", str(origin), "bob")
     with Client(tmp_path / "bob") as bob:
         bob.pull()
         copy = open_store("", default_root=bob.store_root)
@@ -450,7 +440,7 @@ def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(ir
 
 
 def test_purge_of_an_external_artifact_or_an_unknown_digest_is_refused(iris, store, capsys, tmp_path):
-    assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
+    succeed(capsys, "link", "iris@2", "--data", "raw=other", "--external")
     with Client(iris) as client:
         for digest, error in (
             (digest_of(b"other\n"), UsageError),
@@ -474,12 +464,10 @@ def test_purge_of_an_external_artifact_or_an_unknown_digest_is_refused(iris, sto
         client.purge(NET, reason="asked")
 
 
-def test_a_purged_artifact_does_not_stop_a_push(iris, capsys, git, tmp_path):
+def test_a_purged_artifact_does_not_stop_a_push(iris, capsys, git, tmp_path, origin):
     with Client(iris) as client:
         client.purge(NET, reason="asked")
-    git(tmp_path, "init", "-q", "--bare", "remote.git")
-    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    succeed(capsys, "init", "--store", tmp_path / "shared")
     git(iris, "push", "-q", "origin", "main")  # otherwise `push` warns that the remote lacks the code
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")

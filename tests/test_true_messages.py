@@ -80,7 +80,7 @@ def test_commands_on_a_bundle_advise_to_clone_it_and_not_to_add_a_remote(repo, c
     words = ("iris@1", "production", "--push") if command == "propose" else ()
     code, _, err = ask(capsys, "--repo", str(tmp_path / "iris.bundle"), command, *words)
     assert (code, "git clone --mirror" in err, "remote add" in err) == (2 if command == "propose" else 3, True, False)
-    assert ask(capsys, "--repo", str(tmp_path / "iris.bundle"), "config")[0] == 0
+    succeed(capsys, "--repo", str(tmp_path / "iris.bundle"), "config")
 
 
 def test_push_counts_the_tag_of_an_alias_as_a_tag_and_not_as_a_stage(repo, capsys, git, tmp_path):

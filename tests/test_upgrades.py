@@ -4,11 +4,10 @@ In each bundle, the model iris has version 1 (archived, alias champion) and vers
 staging), and the model wine has no version. The bundle of format 1.1 also has a second store.
 """
 
-import json
 from pathlib import Path
 
 import pytest
-from transcripts import succeed
+from transcripts import said, succeed
 
 BUNDLES = Path(__file__).with_name("upgrades")
 FORMATS = sorted(path.stem.removeprefix("format-") for path in BUNDLES.glob("*.bundle"))
@@ -41,13 +40,13 @@ def test_commands_read_a_registry_of_an_older_format_without_errors(format, regi
     assert written_format(git, registry) == f'format = "{format}"'
     succeed(capsys, "check")
     succeed(capsys, "verify")
-    iris, wine = json.loads(succeed(capsys, "list", "--format", "json"))
+    iris, wine = said(capsys, "list")[1]
     assert (iris["versions"], iris["stages"], iris["aliases"]) == (2, {"production": 2}, {"champion": 1})
     assert (wine["name"], wine["versions"]) == ("wine", 0)
-    first, second = (json.loads(succeed(capsys, "show", f"iris@{n}", "--format", "json")) for n in (1, 2))
+    first, second = (said(capsys, "show", f"iris@{n}")[1] for n in (1, 2))
     assert (first["name"], first["stage"], first["metadata"]) == ("1.0.0", "archived", {"accuracy": 0.9})
     assert second["metadata"] == {"accuracy": 0.95, "rows": 150}
-    history = json.loads(succeed(capsys, "history", "iris", "--format", "json"))
+    history = said(capsys, "history", "iris")[1]
     assert [(event["stage"], event["version"], event["reason"]) for event in history] == [
         ("champion", 1, ""),
         ("production", 2, "better"),
@@ -81,4 +80,4 @@ def test_a_commit_that_restores_the_old_records_restores_the_older_format(format
     git(registry, "update-ref", "refs/heads/gitmodel", made)
     assert git(registry, "rev-parse", "gitmodel^{tree}") == before
     succeed(capsys, "check")
-    assert json.loads(succeed(capsys, "list", "--format", "json"))[0]["stages"] == {"production": 2}
+    assert said(capsys, "list")[1][0]["stages"] == {"production": 2}

@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from editing import BRANCH, edit
-from transcripts import ask, fail, succeed
+from editing import BRANCH, edit, overwrite
+from transcripts import ask, fail, said, succeed
 
 from gitmodel import Client
 
@@ -33,7 +33,7 @@ def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_other_r
         $ git model verify rose
         ! 1 artifact whole, 5 B...
     """)
-    found = json.loads(ask(capsys, "verify", "--format", "json")[1])
+    found = said(capsys, "verify")[1]
     assert [(one["versions"], bool(one["error"]), bool(one["digest"])) for one in found] == [
         (["iris@1"], True, False),
         (["rose@1"], False, True),
@@ -84,10 +84,8 @@ def test_linking_the_same_file_again_under_its_name_repairs_a_damaged_artifact_o
     with Client(two) as client:
         client.get_version("iris@1").set_stage("production")
         path = client.get_version("iris@1").get_artifact("data").path().resolve()
-    path.chmod(0o600)
-    path.write_text("damaged\n")
-    code, _, err = ask(capsys, "verify", "iris@1")
-    assert (code, "link the same file again under its name with `git model link`" in err) == (5, True)
+    overwrite(path, b"damaged\n")
+    assert "link the same file again under its name with `git model link`" in fail(capsys, 5, "verify", "iris@1")
     fail(capsys, 6, "link", "iris@1", "--data", "other=iris")
     succeed(capsys, "link", "iris@1", "--data", "data=iris")
     succeed(capsys, "verify")

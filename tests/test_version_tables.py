@@ -7,7 +7,7 @@ import json
 
 import editing
 import pytest
-from transcripts import ask, fail, succeed
+from transcripts import ask, fail, said, succeed
 
 from gitmodel import Client, ModelStages
 from gitmodel.branch.stages import stage_tags
@@ -35,7 +35,7 @@ def numbers(found):
     return [str(view) for view in found]
 
 
-def test_a_table_shows_and_rounds_the_measurements_that_most_versions_have(client, capsys):
+def test_a_table_shows_the_measurements_that_most_versions_have_rounded(client, capsys):
     code, out, _ = ask(capsys, "version", "list", "iris")
     head, *rows = out.splitlines()
     assert code == 0
@@ -340,7 +340,7 @@ def test_the_history_shows_the_measurements_of_each_version_and_can_be_sorted(ho
         ("iris", "3", ""),
         ("iris", "1", "0.912345678"),
     ]
-    found = json.loads(ask(capsys, "history", "--format", "json")[1])
+    found = said(capsys, "history")[1]
     assert [(row["model"], row["stage"], row["metadata"].get("accuracy")) for row in found][:2] == [
         ("wine", "staging", 0.95),
         ("iris", "production", 0.97),

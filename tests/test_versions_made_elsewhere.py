@@ -241,13 +241,12 @@ def test_commands_record_versions_made_elsewhere_and_link_artifacts_by_digest(cl
     assert client.view_version("wine@4").record.code == Code(commit=COMMIT)
 
 
-def test_a_pull_also_renumbers_the_skipped_numbers_before_a_local_version(client, wine, code_repo, tmp_path, git):
-    remote = tmp_path / "remote.git"
-    git(tmp_path, "init", "-q", "--bare", str(remote))
-    git(code_repo, "remote", "add", "origin", str(remote))
+def test_a_pull_gives_new_numbers_to_a_local_version_and_the_skipped_numbers_before_it(
+    client, wine, code_repo, tmp_path, git, origin
+):
     client.push()
     other = tmp_path / "other"
-    git(tmp_path, "clone", "-q", str(remote), str(other))
+    git(tmp_path, "clone", "-q", str(origin), str(other))
     with Client(other) as theirs:
         theirs.pull()
         theirs.get_model("wine").create_version()

@@ -23,7 +23,7 @@ assert load(path, name) == value
 """
 
 
-def test_the_format_of_the_first_change_saves_loads_and_is_detected(tmp_path: Path) -> None:
+def test_the_format_that_a_first_change_adds_can_save_and_load_values_and_is_detected(tmp_path: Path) -> None:
     walk = read("CONTRIBUTING.md").partition("## Your first change")[2].partition("\n## ")[0]
     code, lines, case = (
         textwrap.dedent(found)

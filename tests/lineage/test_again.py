@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from editing import edit
-from transcripts import ask, fail, succeed
+from transcripts import ask, fail, said, succeed
 
 from gitmodel import Client, NotFound, UsageError, reproduce
 from gitmodel.domain.schema import paths
@@ -94,8 +94,8 @@ def test_reproduce_finds_inputs_by_digest_after_their_names_moved_to_other_versi
 def test_reproducing_a_run_of_a_script_shows_different_outputs_and_the_metadata_of_both_runs(
     project, capsys, monkeypatch
 ):
-    assert ask(capsys, "run", "flows/train.py", "--param", "seed=3")[0] == 0
-    assert ask(capsys, "reproduce", "demo@1")[0] == 0
+    succeed(capsys, "run", "flows/train.py", "--param", "seed=3")
+    succeed(capsys, "reproduce", "demo@1")
     monkeypatch.setenv("SALT", "pepper")
     monkeypatch.setenv("BETTER", "1")
     code, out, err = ask(capsys, "reproduce", "demo@1")
@@ -106,8 +106,7 @@ def test_reproducing_a_run_of_a_script_shows_different_outputs_and_the_metadata_
     assert "  6 B  text  letters=0\n" in out
     assert "  accuracy  0.9 -> 0.95  (+0.05)\n" in out
     assert err.startswith("error: 1 of 2 outputs differ from the recorded outputs\nhint: ")
-    _, out, _ = ask(capsys, "reproduce", "demo@1", "--format", "json")
-    found = json.loads(out)
+    _, found = said(capsys, "reproduce", "demo@1")
     assert found["identical"] is False
     assert [output["same"] for output in found["outputs"]] == [True, False]
     assert found["packages"] == []
@@ -126,22 +125,22 @@ def test_reproduce_uses_the_configuration_with_which_the_pipeline_was_called(pro
 
 
 def test_reproduce_runs_the_recorded_code_and_not_the_code_in_the_work_tree(project, capsys, git):
-    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    succeed(capsys, "run", "flows/train.py")
     script = project / "flows" / "train.py"
     script.write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
     git(project, "add", ".")
     script.write_text("broken on purpose", encoding="utf-8")
     before = state_of(git, project)
-    assert ask(capsys, "reproduce", "demo@1")[0] == 0
+    succeed(capsys, "reproduce", "demo@1")
     assert state_of(git, project) == before
 
 
 def test_reproduce_with_the_option_into_leaves_code_registry_and_store_in_the_folder(
     project, tmp_path, capsys, transcript, git
 ):
-    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    succeed(capsys, "run", "flows/train.py")
     kept = tmp_path / "kept"
-    assert ask(capsys, "reproduce", "demo@1", "--into", kept)[0] == 0
+    succeed(capsys, "reproduce", "demo@1", "--into", kept)
     assert (kept / "code" / "flows" / "train.py").read_text() == SCRIPT
     with Client(kept / "registry") as scratch:
         assert scratch.get_version("demo@1").metadata == {"accuracy": 0.9}
@@ -177,7 +176,7 @@ def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, ca
 
 
 def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatch, git):
-    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    succeed(capsys, "run", "flows/train.py")
     before = state_of(git, project)
     monkeypatch.setenv("FAIL", "1")
     err = fail(capsys, 1, "reproduce", "demo@1")
@@ -187,7 +186,7 @@ def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatc
 
 def test_checkout_reports_that_the_code_of_the_version_had_uncommitted_changes(project, capsys):
     (project / "flows" / "train.py").write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
-    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    succeed(capsys, "run", "flows/train.py")
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert code == 5
     assert err.startswith("warning: when demo@1 was created, its files had changes that are not in the commit")
@@ -197,7 +196,7 @@ def test_reproduce_gives_the_reason_if_a_version_cannot_be_reproduced(project, c
     with Client() as client:
         model = client.register_model("hand")
         model.create_version()
-        assert ask(capsys, "run", "flows/train.py")[0] == 0
+        succeed(capsys, "run", "flows/train.py")
         (run,) = client.get_version("demo@1").runs
     transcript("""
         $ git model reproduce hand@1
@@ -222,11 +221,11 @@ def test_a_run_of_a_notebook_cannot_be_reproduced_because_it_has_no_file(project
     err = fail(capsys, 3, "reproduce", "demo@1")
     assert "has no record of the file of its pipeline, for example because it ran in a notebook" in err
     assert "none on record: `git model reproduce` cannot run it again" in ask(capsys, "runs", "show")[1]
-    assert json.loads(ask(capsys, "runs", "show", "--format", "json")[1])["script"] is None
+    assert said(capsys, "runs", "show")[1]["script"] is None
 
 
 def test_a_run_records_the_file_of_its_pipeline(project, capsys):
-    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    succeed(capsys, "run", "flows/train.py")
     _, out, err = ask(capsys, "runs", "show", "--format", "json")
     assert (json.loads(out)["script"], json.loads(out)["module"], err) == ("flows/train.py", None, "")
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from editing import edit
-from transcripts import ask
+from transcripts import ask, said
 
 from gitmodel import Client
 from gitmodel.domain.schema import paths
@@ -37,8 +37,7 @@ def test_diff_shows_metadata_parameters_artifacts_and_code_side_by_side(story, p
 
 
 def test_diff_of_two_stages_compares_the_versions_in_force(story, capsys):
-    _, out, _ = ask(capsys, "diff", "iris@staging", "iris@production", "--format", "json")
-    found = json.loads(out)
+    _, found = said(capsys, "diff", "iris@staging", "iris@production")
     assert [(version["ref"], version["reference"]) for version in found["versions"]] == [
         ("iris@staging", "iris@20"),
         ("iris@production", "iris@19"),
@@ -75,7 +74,7 @@ def test_diff_compares_a_version_at_a_date_with_the_current_version(story, past,
     assert f"{then} is what the branch recorded at " in err
     assert [version.number for version in past.diff(then, "iris@production").versions] == [earlier.version, 19]
     assert past.at(earlier.when).diff("iris@production", "iris@1").versions[0].number == earlier.version
-    found = json.loads(ask(capsys, "diff", "iris@production", "iris@1", "--at", moment, "--format", "json")[1])
+    found = said(capsys, "diff", "iris@production", "iris@1", "--at", moment)[1]
     assert found["versions"][0]["number"] == earlier.version
     assert found["at"] is not None
 
@@ -120,11 +119,11 @@ def test_in_a_shallow_clone_diff_reports_missing_commits_between_two_versions(
     git(tmp_path, "clone", "-q", "--depth", "3", f"file://{story}", str(clone))
     git(clone, "fetch", "-q", "--depth", "1", "origin", "tag", "day5")
     monkeypatch.chdir(clone)
-    for old, said in (("iris@1", "which is a shallow clone"), ("iris@10", "because this clone is shallow")):
+    for old, message in (("iris@1", "which is a shallow clone"), ("iris@10", "because this clone is shallow")):
         code, out, err = ask(capsys, "--repo", story, "diff", old, "iris@20")
         assert code == 0
         assert "commit 2" not in out.partition("code:")[2]
-        assert said in err
+        assert message in err
         assert "hint: run `git fetch --unshallow`, then try again\n" in err
     _, _, err = ask(capsys, "--repo", story, "diff", "iris@18", "iris@20")
     assert "warning" not in err

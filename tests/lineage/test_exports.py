@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
-from editing import edit
+from editing import edit, overwrite
 from transcripts import ask, fail
 
 from gitmodel import Client, Conflict, Invalid, UsageError
@@ -315,9 +315,7 @@ def test_import_detects_every_truncation_and_every_changed_byte_of_an_archive(el
 def test_an_export_that_fails_leaves_no_file(past, tmp_path):
     version = past.get_version("iris@19")
     digest = version.get_artifact("classifier").digest
-    place = past.store.place(digest)
-    place.chmod(0o644)
-    place.write_bytes(b"?" * version.get_artifact("classifier").size)
+    overwrite(past.store.place(digest), b"?" * version.get_artifact("classifier").size)
     folder = tmp_path / "out"
     folder.mkdir()
     with pytest.raises(Invalid):

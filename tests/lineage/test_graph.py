@@ -107,7 +107,7 @@ def test_lineage_follows_equal_bytes_across_models_pipelines_and_time(past):
     assert stages["iris@20"] == "staging"
 
 
-def test_depth_limits_the_graph_and_marks_nodes_that_have_more(past):
+def test_the_option_depth_limits_the_graph_and_marks_nodes_with_hidden_neighbours(past):
     found = past.lineage("iris@production", down=False, depth=1)
     assert [node.kind for node in found.nodes] == ["version", "artifact", "artifact", "run", "artifact"]
     assert [set(node.more) for node in found.nodes] == [set(), set(), set(), set(), {"up"}]

@@ -279,7 +279,7 @@ def test_no_accepted_write_is_lost_while_git_gc_prune_now_runs_in_a_loop(registr
         assert record.artifacts[0].digest == answer["digest"]
 
 
-def test_threads_that_ask_about_the_chains_of_two_tips_get_the_right_answers(registry, monkeypatch):
+def test_two_threads_that_ask_about_the_history_of_different_tips_get_the_right_answers(registry, monkeypatch):
     """One thread asks about the chain of first parents of an older tip, another about the chain of a newer tip.
 
     The newer tip is on its own chain, but not on the chain of the older tip.

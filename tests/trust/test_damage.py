@@ -277,7 +277,7 @@ def test_a_damaged_file_is_named_and_affects_no_other_model(edited, registry, wh
 
 
 @pytest.mark.parametrize("names", [("iris",), ("iris", "flower"), ("iris", "flower", "plant")])
-def test_renames_in_a_cycle_affect_no_other_model(edited, registry, names):
+def test_a_cycle_of_renames_affects_no_other_model(edited, registry, names):
     record = 'created = 2026-11-23T10:12:13Z\nrenamed_to = "{}"\n'
     new_names = (*names[1:], names[0])
     edited.write({f"models/{old}/model.toml": record.format(new) for old, new in zip(names, new_names, strict=True)})

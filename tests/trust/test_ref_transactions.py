@@ -60,10 +60,8 @@ def tip(registry, git):
 
 
 def set_hook(registry, script):
-    hook = write_script(
-        registry.repository.common_dir / "hooks/reference-transaction", f'[ "$1" = prepared ] || exit 0\n{script}'
-    )
-    return hook
+    path = registry.repository.common_dir / "hooks/reference-transaction"
+    return write_script(path, f'[ "$1" = prepared ] || exit 0\n{script}')
 
 
 def locks(registry):
@@ -82,7 +80,7 @@ def test_writes_in_quick_succession_share_a_git_process_and_later_writes_do_not(
     assert subjects[-1] == "gitmodel: Register iris"
 
 
-def test_a_later_write_ends_the_shared_process_whose_mark_could_not_become_idle(registry, monkeypatch):
+def test_a_later_write_ends_the_shared_process_if_its_mark_could_not_be_moved(registry, monkeypatch):
     """A full disk, for example, stops gitmodel from moving the mark of the shared process to the folder `idle`."""
     folder = registry.path / ".git/gitmodel"
     (mark,) = (folder / "idle").iterdir()
@@ -288,13 +286,19 @@ def test_threads_and_signal_handlers_can_write_while_the_shared_git_process_is_b
     assert_whole(registry.path)
 
 
-def test_an_exception_in_a_signal_handler_while_git_holds_locks_leaves_no_lock(registry, assert_whole):
+@pytest.mark.parametrize("shared", [True, False], ids=["shared process", "process of this write"])
+def test_an_exception_in_a_signal_handler_while_git_holds_locks_leaves_no_lock(
+    registry, assert_whole, monkeypatch, shared
+):
     class Interrupted(Exception):
         pass
 
     def interrupt(*_):
         raise Interrupted
 
+    if not shared:
+        registry.repository.ref_transactions.close()
+        monkeypatch.setattr(ref_transactions, "_BURST", 0)
     hook = set_hook(registry, f"kill -USR1 {os.getpid()}; exec sleep 3")
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import pytest
 import web_pages
-from editing import write_script
 
 from gitmodel import Client
 from gitmodel.domain.schema.records import ArtifactLink
@@ -183,26 +182,6 @@ def test_a_signal_that_the_parent_process_ignores_stays_ignored(iris, tmp_path):
 
 class Interrupted(Exception):
     pass
-
-
-def test_an_exception_of_a_signal_handler_while_git_moves_refs_leaves_no_lock(code_repo):
-    def interrupt(*_):
-        raise Interrupted
-
-    hook = write_script(
-        code_repo / ".git" / "hooks" / "reference-transaction",
-        f'[ "$1" != prepared ] || {{ kill -USR1 {os.getpid()}; exec sleep 3; }}',
-    )
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        with Client(code_repo) as client:
-            with pytest.raises(Interrupted):
-                client.register_model("iris")
-            hook.unlink()
-            assert [path for path in everything(code_repo / ".git") if path.endswith(".lock")] == []
-            client.register_model("iris")
-    finally:
-        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("after", ["sent", "header", "answer"])

@@ -58,7 +58,7 @@ def test_gitmodel_does_not_read_traces_that_the_git_configuration_enables(tmp_pa
         assert client.repository.config["remote.origin.url"] == "../away.git"
 
 
-def test_git_trace_into_a_file_still_works(code_repo, tmp_path, monkeypatch):
+def test_git_still_writes_a_trace_to_the_file_that_git_trace_names(code_repo, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
     with Client(code_repo) as client:
         client.register_model("iris")
@@ -194,10 +194,8 @@ def test_an_invalid_git_configuration_is_reported_with_a_hint(code_repo, monkeyp
 
 @pytest.mark.parametrize("held", ["nonsense\n", ""])
 def test_a_damaged_file_of_the_branch_is_reported_as_damaged_and_not_as_a_missing_registry(
-    code_repo, git, tmp_path, monkeypatch, capsys, held
+    code_repo, git, monkeypatch, capsys, held, origin
 ):
-    git(tmp_path, "init", "-q", "--bare", "away.git")
-    git(code_repo, "remote", "add", "origin", str(tmp_path / "away.git"))
     with Client(code_repo) as client:
         client.register_model("iris")
     monkeypatch.chdir(code_repo)
@@ -217,9 +215,7 @@ def test_an_invalid_file_in_place_of_the_git_folder_is_reported(tmp_path, monkey
     assert "please report" not in err
 
 
-def test_a_transport_that_the_git_configuration_forbids_is_reported(code_repo, git, tmp_path):
-    git(tmp_path, "init", "-q", "--bare", "away.git")
-    git(code_repo, "remote", "add", "origin", str(tmp_path / "away.git"))
+def test_a_transport_that_the_git_configuration_forbids_is_reported(code_repo, git, origin):
     git(code_repo, "config", "protocol.file.allow", "never")
     with Client(code_repo) as client, pytest.raises(GitModelError) as caught:
         client.register_model("iris")
