@@ -222,23 +222,17 @@ class _Records:
 
     def artifact_facts(self, digest: str) -> Mapping[str, Any]:
         found = self._at.facts.get(digest)
-        if found is None:
-            few = self._first_versions(digest) if self._few_from is not None else None
-            if few is not None:
-                return few
-            found = artifact_facts(digest, self.versions_with(digest))
-            if not self.unread:  # else not cached, so that the next search reports unreadable records too
-                self._at.facts[digest] = found
+        if found is not None:
+            return found
+        having = [path for path in self._paths(digest) if "/versions/" in path] if self._few_from is not None else []
+        if self._few_from is not None and len(having) > self._few_from:
+            first = nsmallest(MOST_VERSIONS, having, key=_order)
+            some = artifact_facts(digest, self._versions(digest, filter(None, map(paths.parse_path, first))))
+            return {**some, "more_versions": len(having) - len(some["versions"])}
+        found = artifact_facts(digest, self.versions_with(digest))
+        if not self.unread:  # else not cached, so that the next search reports unreadable records too
+            self._at.facts[digest] = found
         return found
-
-    def _first_versions(self, digest: str) -> Mapping[str, Any] | None:
-        """Return the facts of the artifact *digest* with only the first of its versions; None if they are few."""
-        having = [path for path in self._paths(digest) if "/versions/" in path]
-        if self._few_from is None or len(having) <= self._few_from:
-            return None
-        first = nsmallest(MOST_VERSIONS, having, key=_order)
-        some = artifact_facts(digest, self._versions(digest, filter(None, map(paths.parse_path, first))))
-        return {**some, "more_versions": len(having) - len(some["versions"])}
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         model = reference.partition("@")[0]

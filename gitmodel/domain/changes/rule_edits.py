@@ -259,7 +259,12 @@ def plan_rules(
     changed = ChangedRules(edit.stage, next((rule for rule in stages if rule.name == edit.stage), None), changes)
     if not changes:
         return Change(changed)
-    _refuse_direct(snapshot, edit)
+    before = snapshot.committed or snapshot
+    if not snapshot.proposed and any(rule.proposal_only for rule in before.rules(edit.stage)):
+        raise Refused(
+            f"a change of the rules of {edit.stage} needs a reviewed proposal (proposal_only)",
+            hint="add --propose (in Python: `client.propose(rules=[...])`)",
+        )
     _check_names(snapshot, registry, record)
     for gate in changed.rule.gates if changed.rule is not None else ():
         fault = "" if gate in registry.rule(edit.stage).gates else expression_fault(gate.expression)
@@ -278,16 +283,6 @@ def plan_rules(
 
 def _with_gates(registry: RegistryRecord, stage: str, gates: tuple[GateRule, ...]) -> tuple[StageRule, ...]:
     return tuple(replace(rule, gates=gates) if rule.name == stage else rule for rule in registry.stages)
-
-
-def _refuse_direct(snapshot: Snapshot, edit: RulesEdit) -> None:
-    """Raise Refused if *edit* changes a `proposal_only` stage, unless the change becomes a proposal."""
-    before = snapshot.committed or snapshot
-    if not snapshot.proposed and any(rule.proposal_only for rule in before.rules(edit.stage)):
-        raise Refused(
-            f"a change of the rules of {edit.stage} needs a reviewed proposal (proposal_only)",
-            hint="add --propose (in Python: `client.propose(rules=[...])`)",
-        )
 
 
 def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryRecord) -> None:

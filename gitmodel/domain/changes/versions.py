@@ -106,8 +106,13 @@ def plan_change(
     old = snapshot.present_version(model, number)
     new = change(old)
     new = replace(new, artifacts=ordered(new.artifacts), attachments=ordered(new.attachments))
-    if new.artifacts != old.artifacts and records.links_digest(new.artifacts) != records.links_digest(old.artifacts):
-        _check_links_free(snapshot, model, number)
+    before, after = old.artifacts, new.artifacts
+    is_relinked = before != after and records.links_digest(before) != records.links_digest(after)
+    if is_relinked and (places := places_of(snapshot, model, number)):
+        raise Refused(
+            f"the artifacts of {model} {number} cannot change, because it is in {' and '.join(places)}",
+            hint=f"create a new version with `git model version create {model}`",
+        )
     if new == old:
         return Change(number)
     files = without_leftovers(snapshot, model, record_files(snapshot, paths.version_file(model, number), new))
@@ -399,15 +404,6 @@ def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of
 def ordered(links: Iterable[T]) -> tuple[T, ...]:
     """Return *links* sorted by name, as records store them."""
     return tuple(sorted(links, key=lambda link: link.name))
-
-
-def _check_links_free(snapshot: Snapshot, model: str, number: int) -> None:
-    places = places_of(snapshot, model, number)
-    if places:
-        raise Refused(
-            f"the artifacts of {model} {number} cannot change, because it is in {' and '.join(places)}",
-            hint=f"create a new version with `git model version create {model}`",
-        )
 
 
 def _trailers(model: str, record: VersionRecord) -> tuple[tuple[str, str], ...]:

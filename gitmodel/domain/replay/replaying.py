@@ -216,7 +216,11 @@ class _Replay:
             return
         if what.kind == "name":
             if ours is not None and theirs is not None:
-                self._report_lost_name(path, self.state.model(what.model), what.key)
+                name = f"{what.key} of {self.state.model(what.model)}"
+                self._conflict(
+                    f"the name {name} was given to another version at the remote, which keeps it", (path, "")
+                )
+                self.done.lost_names.append(what.key)
             return
         if ours is None or theirs is None:
             return
@@ -260,12 +264,6 @@ class _Replay:
     def _conflict(self, text: str, *of: Place) -> None:
         self.done.conflicts.append(text)
         self.reported.update(of)
-
-    def _report_lost_name(self, path: str, model: str, name: str) -> None:
-        self._conflict(
-            f"the name {name} of {model} was given to another version at the remote, which keeps it", (path, "")
-        )
-        self.done.lost_names.append(name)
 
     def _drop_lost_names(self) -> None:
         """Remove the name of a local version if another version, stage or alias has this name on the remote."""

@@ -33,7 +33,12 @@ def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tup
     except Invalid as error:
         return RegistryRecord(), [problem_of(path, error, "registry.record")]
     problems += [fault for fault in record.faults if fault.rule in ("registry.stages", "registry.rules")]
-    problems += _gate_faults(record, expression_fault)
+    problems += [
+        Problem(path, f"stages.{rule.name}", "registry.rules", f"gate {gate.name}: {fault}")
+        for rule in record.stages
+        for gate in rule.gates
+        if (fault := expression_fault(gate.expression))
+    ]
     problems += _store_faults(record)
     try:
         problems += _signer_faults(record, (files.read(paths.SIGNERS) or b"").decode("utf-8", "replace"))
@@ -48,14 +53,6 @@ def _direction_faults(data: bytes) -> Iterator[Problem]:
     if found:
         message = f"has the character U+{ord(found):04X}, which reorders what a reviewer sees: write it as an escape"
         yield Problem(paths.REGISTRY, "", "record.canonical", message)
-
-
-def _gate_faults(record: RegistryRecord, expression_fault: Callable[[str], str]) -> Iterator[Problem]:
-    for rule in record.stages:
-        for gate in rule.gates:
-            fault = expression_fault(gate.expression)
-            if fault:
-                yield Problem(paths.REGISTRY, f"stages.{rule.name}", "registry.rules", f"gate {gate.name}: {fault}")
 
 
 def _store_faults(record: RegistryRecord) -> Iterator[Problem]:

@@ -142,8 +142,12 @@ def nearest(lineage: Lineage, most: int) -> Lineage:
     before = _breadth_first(lineage)
     in_use = {node.id for node in lineage.nodes if node.kind == VERSION and held_places(node)}
     found = {lineage.root}
-    for id in before:
-        way = _way_to(id, before) if id in in_use else set()
+    for id in filter(in_use.__contains__, before):
+        way: set[str] = set()  # the nodes from the root to *id*
+        here: str | None = id
+        while here is not None:
+            way.add(here)
+            here = before[here]
         if len(found | way) <= most:
             found |= way
     for id in before:
@@ -173,16 +177,6 @@ def _breadth_first(lineage: Lineage) -> dict[str, str | None]:
         before.update(dict.fromkeys(new, here))
         left.extend(new)
     return before
-
-
-def _way_to(id: str, before: Mapping[str, str | None]) -> set[str]:
-    """Return the nodes on the way from the root to *id*, both included. *before* is the result of `_breadth_first`."""
-    way: set[str] = set()
-    here: str | None = id
-    while here is not None:
-        way.add(here)
-        here = before[here]
-    return way
 
 
 def held_places(node: Node) -> list[str]:

@@ -155,7 +155,12 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
         name = names.fold(entry.rule.name)
         same = [other for other in entries if other.named and names.fold(other.rule.name) == name]
         if entry.named:
-            stages[entry.rule.name] = _together(entry.rule, [*same, *nameless])
+            stages[entry.rule.name] = replace(
+                entry.rule,
+                proposal_only=any(other.rule.proposal_only for other in (*same, *nameless)),
+                signed=any(other.rule.signed for other in (*same, *nameless)),
+                faults=tuple(fault for other in (*same, *nameless) for fault in other.faults),
+            )
     faults = tuple(fault for entry in entries for fault in entry.faults)
     return replace(record, stages=tuple(stages.values()), faults=faults)
 
@@ -211,13 +216,3 @@ def _contradictions(
     if len(set(gates)) < len(gates) or AFTER in gates:
         message = "two gates have the same name, or a gate has the name after: give each gate another name"
         yield Problem(path, f"{entry.key}.gates", "registry.rules", message)
-
-
-def _together(rule: StageRule, entries: list[_Entry]) -> StageRule:
-    """Return *rule* with the requirements and problems of all *entries*, so that the strictest rule applies."""
-    return replace(
-        rule,
-        proposal_only=any(entry.rule.proposal_only for entry in entries),
-        signed=any(entry.rule.signed for entry in entries),
-        faults=tuple(fault for entry in entries for fault in entry.faults),
-    )
