@@ -84,7 +84,7 @@ def put_comment(job: CiJob, text: str, marker: str) -> None:
 
 
 def is_approved(job: CiJob, commit: Oid, branch: str) -> bool:
-    """Return True if *commit* came to *branch* by a merged pull request that a user other than its author approved.
+    """Return True if *commit* came to *branch* by a merged pull request that a user approved who did not open it.
 
     On GitHub and Forgejo, the user must have approved the last commit of the pull request. Raises Refused if the host
     refuses to answer, Unreachable if it cannot be reached.

@@ -83,7 +83,7 @@ def send(receiver: Receiver, body: bytes) -> None:
 
 
 def _post(receiver: Receiver, body: bytes, problems: list[str]) -> None:
-    """Post *body* to *receiver*. Append the message of each failed attempt to *problems*; clear it after a success."""
+    """Post *body* to *receiver*. Append the message of each failed attempt to *problems*; empty it after a success."""
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE * 2 ** (attempt - 1))

@@ -45,9 +45,9 @@ class Setting(Frozen):
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
     """If this repository has no registry, adopt the registry of a remote, or create one if no remote has a registry.
 
-    Also creates, records and trusts the store at the URL *store* ("": none). If *new*, contacts no remote, and raises
-    Conflict if a remote had a registry when it was fetched last. Raises Unreachable if a remote cannot be contacted,
-    UsageError for a bad URL.
+    Also creates, records and trusts the store at the URL *store* ("": none). If *new*, does not look for a registry at
+    remotes, and raises Conflict if a remote had one when it was fetched last. Raises Unreachable if a remote cannot be
+    contacted, UsageError for a bad URL.
     """
     if store:
         open_store(store, default_root=Path()).create()

@@ -51,11 +51,11 @@ class CheckMethods(OpenedClient):
         A message begins like "metadata.password of iris@4 looks like ...". Searches the records in *commit*, by default
         the newest commit of the metadata branch. `check_between` searches only the values that a merge adds.
         """
-        from gitmodel.registry.health import recorded_credentials
+        from gitmodel.registry.health import checking
         from gitmodel.teams.checks import commit_ranges
 
         at = commit_ranges.find_commit(self.repository, commit) if commit else self.repository.tip()
-        return recorded_credentials.find_credentials(self.repository, at) if at else []
+        return checking.find_credentials(self.repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> RangeCheck | None:
         """Return the problems of committing the staged files; None if no metadata branch or proposal is checked out.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby, islice
 
+from gitmodel.branch.history.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.rules import invariants
 from gitmodel.domain.rules.invariants import ModelRecords, case_faults, problem_of
@@ -14,6 +15,8 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
+from gitmodel.domain.secrets import credentials
+from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
 from gitmodel.git.objects.trees import CommitFiles
@@ -21,6 +24,8 @@ from gitmodel.registry.promotion.judging import expression_fault
 
 # The greatest number of problems that `check` reports. A branch can have more.
 MOST_PROBLEMS = 10_000
+# The number of fetched records in which a pull searches for credentials; `check` searches all.
+MOST_PULLED = 1_000
 
 # A registry has few files for the git host, such as workflows. Without this limit, a small push with a folder that
 # holds millions of files could keep the server busy.
@@ -166,3 +171,27 @@ def _is_gone(files: CommitFiles, model: str) -> bool:
     except Invalid:
         return False
     return record is not None and not record.exists
+
+
+def find_credentials(
+    repository: Repository, commit: Oid, before: Oid | None = None, *, most: int | None = None
+) -> list[str]:
+    """Return a message for each text in the records at *commit* that looks like a credential.
+
+    If *before* is given, searches only records that changed between that commit and *commit*. If *most* is given,
+    searches at most that number of records.
+    """
+    files = repository.files(commit)
+    found = changed_paths(repository, before, commit) if before else (path for path, _ in every_file(files))
+    return credentials_in(files, islice(filter(paths.parse_path, found), most))
+
+
+def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
+    """Return messages about text that looks like a credential in the records of *files* at the paths *wanted*."""
+    seen = []
+    for path in filter(paths.parse_path, wanted):
+        try:
+            seen += [f"{field} looks like {what}" for field, what in credentials.in_record(path, files.read(path))]
+        except Invalid:
+            continue  # `check` reports damaged records
+    return seen

@@ -25,7 +25,7 @@ def suggested_names(repository: Repository) -> tuple[str, ...]:
 
 
 def trust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Let this clone load files that use *names* of classes and functions. Raises UsageError for a short name."""
+    """Let this clone load files that use the classes and functions *names*. Raises UsageError for a partial name."""
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if not is_full_name(name):

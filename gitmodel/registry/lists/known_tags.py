@@ -19,7 +19,7 @@ _FEW = 16
 
 
 class KnownTags:
-    """The stage tags of *snapshot* and their states. `read` reads states of the index *lists*, `write` adds others."""
+    """The stage tags of *snapshot* and their states, some of them from the index *lists* (None: no index is used)."""
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
         self._all = snapshot.tags

@@ -155,7 +155,7 @@ class Access:
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
-        """Return the store for new artifacts of *model*, which also reads from the other stores. Hides purged ones."""
+        """Return the store for new artifacts of *model*. It also reads from others, and hides purged artifacts."""
         snapshot = self._repository.head()
         registry = snapshot.registry().require(*KEYS)
         if not registry.stores:
@@ -211,7 +211,7 @@ class Access:
         return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)
 
     def place(self, model: str, link: ArtifactLink) -> StorePlace | None:
-        """Return the place that another process opens with `open_place`, as `source` does; None: the default store."""
+        """Return the place from which another process reads the artifact *link*; None: the default store."""
         self.source(model, link)
         if link.uri is not None:
             return StorePlace((), link, tuple(self.trusted()) if is_web(link.uri) else ())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stages.stage_tags import target_of
 from gitmodel.domain.rules import gates
-from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
@@ -57,16 +56,6 @@ def expression_fault(text: str) -> str:
     return ""
 
 
-def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:
-    """Judge the version that *commit* put into *ref* by the rules in its first parent; return the outcome of each."""
-    parents = repository.commits.read(commit).parents
-    after = repository.snapshot_at(commit)
-    record = after.recorded(ref.model, ref.stage)
-    if not parents or record is None:
-        return ()
-    return gates.judge_recorded(repository.snapshot_at(parents[0]), after, ref, record, judge)
-
-
 def entry_refusal(
     repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()
 ) -> Refusal | None:
@@ -112,7 +101,7 @@ class StageChange(Frozen):
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return the reason why a rule keeps the recorded change of *ref* out of force; None if no rule is known to."""
+    """Return the reason why a rule keeps the change of *ref* out of force; None if none does, or on errors."""
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:
@@ -230,7 +219,8 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
     if not parents:
         return None
     try:
-        rules = repository.snapshot_at(parents[0]).rules(ref.stage)
+        before, after = repository.snapshot_at(parents[0]), repository.snapshot_at(commit)
+        rules = before.rules(ref.stage)
         signed = any(rule.signed for rule in rules)
         unsigned = repository.tags.signatures.commit_fault(commit) if signed else ""
         if unsigned:
@@ -243,7 +233,9 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
                 _way_out(repository, commit, ref),
                 unreviewed=True,
             )
-        failed = [str(outcome) for outcome in judge_commit(repository, commit, ref) if outcome.stops]
+        record = after.recorded(ref.model, ref.stage)
+        outcomes = gates.judge_recorded(before, after, ref, record, judge) if record is not None else ()
+        failed = [str(outcome) for outcome in outcomes if outcome.stops]
         return Refusal("; ".join(failed)) if failed else None
     except GitModelError as error:
         return Refusal(error.message)

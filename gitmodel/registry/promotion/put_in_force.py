@@ -162,7 +162,7 @@ class _Choice:
         self.refused: list[tuple[StageRef, str]] = []
 
     def add_model(self, name: str, *, tolerant: bool) -> None:
-        """Add the pending tags of *name*. Raises Invalid if it is damaged; if *tolerant*, adds it to `refused`."""
+        """Add the pending tags of a model. If it is damaged, raise Invalid, or refuse its tags if *tolerant*."""
         try:
             states = planning.stage_states(self.snapshot, name)
         except Invalid as error:

@@ -57,7 +57,7 @@ def rollback(
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
-    """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict for a wrong name."""
+    """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict if *alias* cannot be a name."""
     return change_version(writer, ref, planning.plan_alias, alias, reason=reason)
 
 

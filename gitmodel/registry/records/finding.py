@@ -15,7 +15,7 @@ class Found(Frozen):
 
     *frozen* is the stage tag at whose commit the record was read; "": it was read on the branch. *since* is the number
     of pulls that had renumbered versions when the record was read. If a pull gave the number in the reference to
-    another version, *note* describes this. *settles* are the renumberings about which gitmodel stops to warn when the
+    another version, *note* describes this. *settles* are the renumberings about which gitmodel stops warning when the
     version is changed.
     """
 

@@ -22,8 +22,7 @@ from gitmodel.git.history.commits import find_commit, merge_base
 from gitmodel.git.history.merging import merged_tree
 from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.git.worktrees.index_copies import staged_tree
-from gitmodel.registry.health.checking import check_files
-from gitmodel.registry.health.recorded_credentials import credentials_in
+from gitmodel.registry.health.checking import check_files, credentials_in
 from gitmodel.registry.promotion import judging
 from gitmodel.version import __version__
 

@@ -119,7 +119,7 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
 def _find_model(
     repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
 ) -> tuple[str, frozenset[Numbered]]:
-    """Return the name of *model* on *base*, and the renumberings about which gitmodel stops to warn after the change.
+    """Return the name of *model* on *base*, and the renumberings about which gitmodel stops warning after the change.
 
     Raises Refused if *base* and the local branch have different models of this name, and the errors of
     `Snapshot.model_to_change`.

@@ -26,7 +26,7 @@ from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.refs.ref_commands import delete_ref
 from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.signatures import object_signatures
-from gitmodel.registry.health.recorded_credentials import MOST_PULLED, find_credentials
+from gitmodel.registry.health.checking import MOST_PULLED, find_credentials
 from gitmodel.registry.promotion.put_in_force import Merged, merged_tags
 from gitmodel.teams.sync import synced_tag_moves
 
@@ -189,7 +189,7 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move and object that record which names and numbers mean others at *tip* than at *ours*.
+    """Return the ref move and the object that record the names and numbers that mean others after the pull.
 
     *ours* is the commit of the local branch before the pull, *tip* the commit after it.
     """

@@ -86,7 +86,7 @@ def _copy(
     ends: Callable[[str], tuple[ArtifactStore, ArtifactStore]],
     transfer: Transfer,
 ) -> int:
-    """Copy the artifacts *missing*, by model and digest, from the first to the second store that *ends* returns."""
+    """Copy *missing* artifacts (by model and digest) between the two stores of *ends*, and return their number."""
     sent = Tally(transfer.progress, sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
         source, target = ends(model)
