@@ -234,31 +234,33 @@ def _filter_names(shape: Shape) -> dict[str, Names]:
     return names
 
 
-def tag_changes(function: F) -> F:
-    """Add the options that change tags: --tag adds, --remove-tag removes, --set-tags replaces."""
+def tag_changes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options --tag, --remove-tag and --set-tags. The command gets *tags*: arguments of `update` by name.
+
+    Raises UsageError if --set-tags is combined with another of these options, or if a tag is added and removed.
+    """
+
+    @functools.wraps(function)
+    def with_tags(
+        *args: Any, set_tags: tuple[str, ...], add_tags: tuple[str, ...], remove_tags: tuple[str, ...], **others: Any
+    ) -> Any:
+        refuse_both("--set-tags", set_tags, "--tag", add_tags)
+        refuse_both("--set-tags", set_tags, "--remove-tag", remove_tags)
+        for tag in add_tags:
+            refuse_both(f"--tag {tag}", True, f"--remove-tag {tag}", tag in remove_tags)
+        tags = {"add_tags": add_tags, "remove_tags": remove_tags} if add_tags or remove_tags else {}
+        if set_tags:
+            tags["tags"] = () if set_tags == ("",) else set_tags
+        return function(*args, tags=tags, **others)
+
+    wrapped: Callable[..., Any] = with_tags
     for name, parameter, text in (
         ("--set-tags", "set_tags", "Replace all tags with TAG; repeat for more, '' for none."),
         ("--remove-tag", "remove_tags", "Remove a tag; repeat for more."),
         ("--tag", "add_tags", "Add a tag; repeat for more."),
     ):
-        function = click.option(name, parameter, multiple=True, metavar="TAG", help=text)(function)
-    return function
-
-
-def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the tags in *set_tags*, the values of --set-tags.
-
-    Returns None if --set-tags is not given, and an empty tuple for `--set-tags ''`. Raises UsageError if --tag (*add*)
-    or --remove-tag (*remove*) is also given, or if both of these have the same tag.
-
-    >>> given_tags((), ("a",), ()), given_tags(("",), (), ()), given_tags(("a", "b"), (), ())
-    (None, (), ('a', 'b'))
-    """
-    refuse_both("--set-tags", set_tags, "--tag", add)
-    refuse_both("--set-tags", set_tags, "--remove-tag", remove)
-    for tag in add:
-        refuse_both(f"--tag {tag}", True, f"--remove-tag {tag}", tag in remove)
-    return None if not set_tags else () if set_tags == ("",) else set_tags
+        wrapped = click.option(name, parameter, multiple=True, metavar="TAG", help=text)(wrapped)
+    return wrapped
 
 
 def refuse_both(first: str, first_given: object, second: str, second_given: object) -> None:

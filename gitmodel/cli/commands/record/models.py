@@ -109,9 +109,7 @@ def update(
     invocation: Invocation,
     /,
     model: str,
-    add_tags: tuple[str, ...],
-    remove_tags: tuple[str, ...],
-    set_tags: tuple[str, ...],
+    tags: dict[str, Any],
     metadata: tuple[str, ...],
     remove_metadata: tuple[str, ...],
     rename: str | None,
@@ -123,12 +121,10 @@ def update(
     A text that you give replaces the previous one; an empty text removes it. Metadata of a version is set by
     `git model metadata set`.
     """
-    changes = options.given_description(**given)
+    changes = {**options.given_description(**given), **tags}
     if metadata:
         changes["metadata"] = options.read_metadata(metadata, option="--metadata")
-    if (tags := options.given_tags(set_tags, add_tags, remove_tags)) is not None:
-        changes["tags"] = tags
-    if not (changes or add_tags or remove_tags or remove_metadata or rename):
+    if not (changes or remove_metadata or rename):
         raise UsageError("there is nothing to change", hint=f'for example: git model update {model} --title "Iris"')
     client = invocation.client
     whole = client.transaction(f"Rename {model} to {rename} and update it") if rename else nullcontext(client)
@@ -136,8 +132,6 @@ def update(
         now = change.update_model(
             model,
             new_name=rename,
-            add_tags=add_tags,
-            remove_tags=remove_tags,
             remove_metadata=remove_metadata,
             renumbered=renumbered,
             **changes,

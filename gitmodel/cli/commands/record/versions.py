@@ -199,15 +199,12 @@ def update(
     renumbered: bool,
     name: str | None,
     description: str | None,
-    add_tags: tuple[str, ...],
-    remove_tags: tuple[str, ...],
-    set_tags: tuple[str, ...],
+    tags: dict[str, Any],
 ) -> None:
     """Change a version or its stage. Default: the latest version."""
-    tags = options.given_tags(set_tags, add_tags, remove_tags)
     for option, given in (("--reason", reason), ("--force", force), ("--leave", leave)):
         options.refuse_alone(option, given, "--stage", stage is not None)
-    described = name is not None or description is not None or tags is not None or bool(add_tags or remove_tags)
+    described = name is not None or description is not None or bool(tags)
     if stage is None and not described:
         raise UsageError(
             "there is nothing to change", hint=f"for example: git model version update {ref} --stage staging"
@@ -220,7 +217,7 @@ def update(
         if change is not client:
             version = change.get_version(version.ref)
         if described:
-            version.update(name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags)
+            version.update(name=name, description=description, **tags)
             said.append(f"updated {version.reference}")
         if stage is not None:
             said.append(promotion_text(version.set_stage(stage, reason=reason, force=force, leave=leave)))
