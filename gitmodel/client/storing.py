@@ -91,13 +91,13 @@ def store_given(
     given: GivenArtifacts,
     check: Callable[[LocalArtifact, Any, Path | None], None] | None = None,
 ) -> list[ArtifactLink]:
-    """Store the artifacts *given* in the store of *model*, or in the default store if it is "", and return their links.
+    """Store the artifacts *given* in the store of *model* ("": in the default store), and return their links.
 
-    Before any artifact is stored, *check* is called for each of them, with its file, the object or path that the user
-    gave, and the folder `follow_links` (or None). It raises an error to refuse the artifact. Raises UsageError if a
-    format cannot store an artifact unchanged, or if a package that it needs is not installed.
+    The caller has called `check_formats`. Before any artifact is stored, *check* is called for each of them, with its
+    file, the object or path that the user gave, and the folder `follow_links` (or None). It raises an error to refuse
+    the artifact. Raises UsageError if a format cannot store an artifact unchanged, or if a package that it needs is not
+    installed.
     """
-    _check_formats(given)
     if not given.sources:
         return []  # so that a registry by URL without artifacts needs no store
     root = links_root(given.follow_links) if given.follow_links is not None else None
@@ -184,12 +184,6 @@ def describe_external_links(
 
     If *provider_digest* is True, the stores of the files report the digests, and the files are not read.
     """
-    for name, uri, _ in given.sources:
-        if not is_path(uri):
-            raise UsageError(
-                f"the external artifact {name} needs a URI, not an object", hint="leave out external=True to store it"
-            )
-    _check_formats(given._replace(sources=[(name, "", kind) for name, kind in given.kinds]))
     links = []
     for name, uri, kind in given.sources:
         link = new_artifacts.describe_external(
@@ -207,15 +201,23 @@ def describe_external_links(
     return links
 
 
-def _check_formats(given: GivenArtifacts) -> None:
-    """Raise UsageError if `given.formats` names an artifact that is not in *given*, or a format that it cannot have."""
+def check_formats(given: GivenArtifacts, *, external: bool = False) -> None:
+    """Raise UsageError if `given.formats` names an artifact that is not in *given*, or a format that it cannot have.
+
+    If *external* is True, also raises UsageError for a source that is no URI. Called before `store_given`.
+    """
     sources = {name: source for name, source, _ in given.sources}
+    for name, source in sources.items() if external else ():
+        if not is_path(source):
+            raise UsageError(
+                f"the external artifact {name} needs a URI, not an object", hint="leave out external=True to store it"
+            )
     for name, format in given.formats.items():
         if name not in sources:
             raise UsageError(
                 f"there is no artifact {name!a} for the format {format}", hint=f"the names are {', '.join(sources)}"
             )
-        source = sources[name]
+        source = "" if external else sources[name]
         if not is_path(source):
             from gitmodel.formats.catalogue.plugins import find_format  # imported here because only objects need it
 

@@ -57,6 +57,7 @@ def create_version(
         ref = versions.check_creation(opened.writer, ref, draft, artifacts=given.kinds)
     if given.sources and own_code is None:  # here before storing artifacts; `record_code` checks again
         opened.check_code()
+    storing.check_formats(given)
     links = storing.store_given(opened, model, given)
     recorded = opened.record_code() if own_code is None else keep_given(opened.find_kept(), own_code)
     if key is None:

@@ -413,6 +413,8 @@ class VersionHandle:
         from gitmodel.registry.linked_artifacts import linking
 
         self._require_confirmed()
+        if not by_digest:
+            storing.check_formats(given, external=external)
         opened = self._opened
         linking.check_links(opened.writer, self._ref, given.kinds, metadata=given.metadata)
         if external:
@@ -428,6 +430,7 @@ class VersionHandle:
         from gitmodel.registry.linked_artifacts import linking
 
         self._require_confirmed()
+        storing.check_formats(given)
         opened, names = self._opened, [name for name, _ in given.kinds]
         linking.check_attachments(opened.writer, self._ref, names, metadata=given.metadata)
         links = storing.store_given(opened, self._model, given)

@@ -174,6 +174,7 @@ class RunRecording:
         for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
             check_artifacts([*self.links.values(), planned], f"run {self.start.name}")
+        storing.check_formats(given)
         given = given._replace(metadata=self.read_metadata(given.metadata or {}))
         model = model or (self.version.model_name if self.version is not None else "")
         secrets = self.secrets.values()
