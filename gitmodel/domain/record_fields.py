@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gitmodel.domain.schema import codec
@@ -33,18 +33,12 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Return the fields in *value* by dotted name. *prefix*, "" or a text that ends in a dot, begins these names."""
+    items: Iterable[tuple[str, Any]]
     if isinstance(value, Mapping) and value:
-        return {name: found for key, item in value.items() for name, found in _flat(_join(prefix, key), item).items()}
-    if isinstance(value, list) and value and all(isinstance(item, Mapping) and "name" in item for item in value):
-        return {
-            name: found
-            for item in value
-            for key, inner in item.items()
-            if key != "name"
-            for name, found in _flat(_join(_join(prefix, str(item["name"])), key), inner).items()
-        }
-    return {prefix: value}
-
-
-def _join(prefix: str, key: str) -> str:
-    return f"{prefix}.{key}" if prefix else key
+        items = value.items()
+    elif isinstance(value, list) and value and all(isinstance(item, Mapping) and "name" in item for item in value):
+        items = ((f"{row['name']}.{key}", inner) for row in value for key, inner in row.items() if key != "name")
+    else:
+        return {prefix[:-1]: value}
+    return {name: found for key, item in items for name, found in _flat(f"{prefix}{key}.", item).items()}

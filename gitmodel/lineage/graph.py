@@ -165,21 +165,21 @@ class _Records:
             kept[snapshot.commit] = self._at
         self._states: dict[str, list[StageState]] = {}
 
-    def digest(self, given: str) -> str:
-        """Return the full digest that begins with *given*: `sha256:` and 7 or more hex digits.
+    def digest(self, text: str) -> str:
+        """Return the full digest that begins with *text*: `sha256:` and 7 or more hex digits.
 
-        Raises UsageError if *given* has another form or if several digests begin with it, NotFound if none does.
+        Raises UsageError if *text* has another form or if several digests begin with it, NotFound if none does.
         """
-        digits = given.removeprefix("sha256:")
+        digits = text.removeprefix("sha256:")
         if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
             raise UsageError(
-                f"{given!a} is not a digest", hint=f"write sha256: and 64 hex digits, or at least the first {_SHORTEST}"
+                f"{text!a} is not a digest", hint=f"write sha256: and 64 hex digits, or at least the first {_SHORTEST}"
             )
         found = [f"sha256:{digits}"] if len(digits) == 64 else self._mentioned.beginning(digits)
         if len(found) > 1:
-            raise UsageError(f"{len(found)} digests begin with {given}", hint=f"write more digits: {found[0]}")
+            raise UsageError(f"{len(found)} digests begin with {text}", hint=f"write more digits: {found[0]}")
         if not found or not self._mentioned.paths(found[0]):
-            raise self._unknown(given)
+            raise self._unknown(text)
         return found[0]
 
     @property

@@ -45,12 +45,15 @@ class Imported(Frozen):
     new: bool
 
 
-def read_export(found: Mapping[str, bytes]) -> Export:
-    """Return the records in *found*, the files of an export by path. Raises Invalid unless they are of one version."""
+def read_export(contents: Mapping[str, bytes]) -> Export:
+    """Return the records in *contents*, the files of an export by path.
+
+    Raises Invalid unless they are the records of one version that was not deleted.
+    """
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []
-    for path, data in found.items():
+    for path, data in contents.items():
         place = paths.parse_path(path)
         kind = place.kind if place else ""
         if place is not None and kind == "model" and model is None:

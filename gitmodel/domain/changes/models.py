@@ -20,9 +20,9 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 
 def plan_registration(
-    snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime, exist_ok: bool = False
+    snapshot: Snapshot, name: str, described: Mapping[str, Any], *, now: datetime, exist_ok: bool = False
 ) -> Change[str]:
-    """Create the model *name* with the descriptive fields *given* (see `read_description`).
+    """Create the model *name* with the descriptive fields *described* (see `read_description`).
 
     Raises Conflict if *name* is or was the name of a model. If *exist_ok* is True and the model exists, changes nothing
     instead. Deletes the notes on local models of this name that a pull renamed, because *name* means the new model now.
@@ -31,7 +31,7 @@ def plan_registration(
     if exist_ok and snapshot.has_model(name):
         return Change(name)
     _check_free(snapshot, name)
-    record = ModelRecord(created=now, **given)
+    record = ModelRecord(created=now, **described)
     return Change(
         name,
         subject=f"Register {name}",
@@ -232,8 +232,8 @@ def changed_metadata(
     return {key: value for key, value in {**old, **read}.items() if key not in gone}
 
 
-def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
-    """Raise NotFound if one of the words in *remove* is not in *there*, the tags or metadata keys of the object *of*.
+def refuse_absent(what: str, of: str, remove: Iterable[str], existing: Iterable[str]) -> None:
+    """Raise NotFound if a word in *remove* is not in *existing*, the tags or metadata keys of the object *of*.
 
     *what* says in the message what the words are: "tag" or "metadata".
 
@@ -242,7 +242,7 @@ def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str
     gitmodel.errors.NotFound: iris@1 has no tag 'basline' to remove
     hint: did you mean baseline?
     """
-    known = sorted(there)
+    known = sorted(existing)
     for word in sorted(set(remove) - set(known)):
         hint = did_you_mean(word, known) or f"it has {', '.join(known) or 'none'}"
         raise NotFound(f"{of} has no {what} {word!a} to remove", hint=hint)

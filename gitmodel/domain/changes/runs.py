@@ -62,25 +62,25 @@ def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRec
     return replace(record, versions=tuple(versions), steps=tuple(steps))
 
 
-def named_run(given: str, known: Iterable[str]) -> str | None:
-    """Return the id that *given* is or abbreviates, among the ids *known*; None if there is no such id.
+def named_run(text: str, run_ids: Iterable[str]) -> str | None:
+    """Return the id that *text* is or abbreviates, among the ids *run_ids*; None if there is no such id.
 
-    An abbreviation is the beginning or the end of an id, and has at least 4 characters. Raises UsageError if *given*
+    An abbreviation is the beginning or the end of an id, and has at least 4 characters. Raises UsageError if *text*
     abbreviates several ids.
 
     >>> named_run("7f3a", ["20261123T101112Z-train-7f3a", "20261123T101113Z-train-04b2"])
     '20261123T101112Z-train-7f3a'
     """
-    ids = set(known)
-    if given in ids:
-        return given
-    found = sorted((id for id in ids if id.startswith(given) or id.endswith(given)), reverse=True)
-    if not found or len(given) < _SHORTEST:
+    ids = set(run_ids)
+    if text in ids:
+        return text
+    found = sorted((id for id in ids if id.startswith(text) or id.endswith(text)), reverse=True)
+    if not found or len(text) < _SHORTEST:
         return None
     if len(found) > 1:
         more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
         raise UsageError(
-            f"{given!a} names {len(found)} runs", hint=f"write more of the id: {', '.join(found[:_MOST_SHOWN])}{more}"
+            f"{text!a} names {len(found)} runs", hint=f"write more of the id: {', '.join(found[:_MOST_SHOWN])}{more}"
         )
     return found[0]
 

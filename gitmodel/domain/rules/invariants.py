@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,10 +90,10 @@ class ModelRecords:
             (self.stages if what.kind == "stage" else self.aliases)[what.key] = record
 
 
-def read_records(files: Files, found: Collection[str]) -> ModelRecords:
-    """Read the records at the paths *found*, all of one model. Paths without a file are skipped."""
+def read_records(files: Files, model_paths: Collection[str]) -> ModelRecords:
+    """Read the records at *model_paths*, paths in the folder of one model. Skips paths without a file."""
     holds = ModelRecords()
-    for path in sorted(found):
+    for path in sorted(model_paths):
         what = paths.parse_path(path)
         kind = None if what is None else records.RECORDS.get(what.kind)
         try:
@@ -152,8 +152,8 @@ def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> I
         yield Problem(paths.model_file(model), "store", "model.store", f"there is no store {holds.record.store}")
     yield from _version_faults(registry, model, holds)
     yield from _place_faults(registry, model, holds)
-    yield from case_faults(list(holds.aliases), f"{folder}/aliases/{{}}.toml")
-    yield from case_faults(list(holds.names), f"{folder}/names, {{}}")
+    yield from case_faults(holds.aliases, f"{folder}/aliases/{{}}.toml")
+    yield from case_faults(holds.names, f"{folder}/names, {{}}")
 
 
 def file_faults(
@@ -312,10 +312,14 @@ def _shown(lines: list[str]) -> str:
     return f"{text[:_MOST_SHOWN]!a}" + ("..." if len(text) > _MOST_SHOWN else "") if lines else "nothing"
 
 
-def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]:
+def case_faults(words: Iterable[str], where: str) -> list[Problem]:
+    """Return a problem for each of *words* that differs from an earlier one only in case.
+
+    *where* is the path that the problem names, with `{}` in place of the word.
+    """
     seen: dict[str, str] = {}
     problems = []
-    for name in found:
+    for name in words:
         other = seen.setdefault(names.fold(name), name)
         if other != name:
             problems.append(Problem(where.format(name), "", "name.case", f"differs from {other} by case only"))

@@ -61,7 +61,7 @@ def _store_faults(record: RegistryRecord) -> Iterator[Problem]:
     for key, url in (("store", record.store or ""), *((f"stores.{name}", url) for name, url in record.stores.items())):
         if holds_credentials(url):
             yield Problem(path, key, "registry.stores", "holds credentials")
-    yield from case_faults(list(record.stores), f"{path}, stores.{{}}")
+    yield from case_faults(record.stores, f"{path}, stores.{{}}")
 
 
 def _signer_faults(record: RegistryRecord, text: str) -> Iterator[Problem]:

@@ -98,11 +98,7 @@ def pull_request(message: str) -> str:
     >>> pull_request("Merge branch 'propose/iris' into 'gitmodel'\n\nSee merge request ml/iris!3\n")
     '!3'
     """
-    for pattern in _PULL_REQUESTS:
-        found = re.search(pattern, message)
-        if found:
-            return found[1]
-    return ""
+    return next((found[1] for pattern in _PULL_REQUESTS if (found := re.search(pattern, message))), "")
 
 
 def _printable(text: str) -> str:

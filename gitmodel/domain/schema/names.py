@@ -115,22 +115,22 @@ def _word_fault(name: str) -> str | None:
     return "is a word for a stage" if fold(name) in STAGE_WORDS else None
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the word in *known* that is most similar to *word*, or ""."""
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return the one of *words* that is most similar to *word*, or ""."""
     import difflib  # imported here: it costs 5 ms, and only errors need it
 
-    names = list(known)
+    names = list(words)
     found = [name for name in names if fold(name) == fold(word)] or difflib.get_close_matches(word, names, 1)
     return found[0] if found else ""
 
 
-def did_you_mean(word: str, known: Iterable[str], hint: str = "") -> str:
-    """Return *hint*, after the question "did you mean ...?" if a word in *known* is similar to *word*.
+def did_you_mean(word: str, words: Iterable[str], hint: str = "") -> str:
+    """Return *hint*, after the question "did you mean ...?" if a word in *words* is similar to *word*.
 
     >>> did_you_mean("prodution", ["staging", "production"], "see `git model stages`")
     'did you mean production? see `git model stages`'
     """
-    meant = nearest(word, known)
+    meant = nearest(word, words)
     return f"did you mean {meant}? {hint}".rstrip() if meant else hint
 
 

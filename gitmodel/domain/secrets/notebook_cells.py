@@ -73,11 +73,11 @@ def hide_in_code(source: str, secrets: SecretValues) -> str:
     return redacted(_TEXT_LINE.sub(lambda line: redacted(line[0]), text), is_python=True)
 
 
-def _without_value(found: re.Match[str]) -> str:
+def _without_value(match: re.Match[str]) -> str:
     # True if a field with this name makes any text a credential. Texts that look like credentials are replaced later.
-    is_secret = all(credential_in({found["name"]: text}) for text in (found["value"], "any text"))
-    is_secret |= found["before"].startswith(f"{found['name']}(")
-    return f"{found['before']}{HIDDEN}{found['after']}" if is_secret else found[0]
+    is_secret = all(credential_in({match["name"]: text}) for text in (match["value"], "any text"))
+    is_secret |= match["before"].startswith(f"{match['name']}(")
+    return f"{match['before']}{HIDDEN}{match['after']}" if is_secret else match[0]
 
 
 def to_notebook(cells: Iterable[Cell]) -> bytes:

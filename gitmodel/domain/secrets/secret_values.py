@@ -64,20 +64,20 @@ class Secret:
 class SecretValues:
     """The values of Secrets in all forms that gitmodel searches for: plain, escaped as in JSON and URLs, and Base64.
 
-    *given* are the parameters of the run. If a text in them is a part of a Secret, such as k in `Secret("pre" + k)`, it
-    is hidden in parameters and messages, too.
+    *parameters* are those of the run. If a text in them is a part of a Secret, such as k in `Secret("pre" + k)`, it is
+    hidden in parameters and messages, too.
 
     >>> values = SecretValues([Secret("hunter2")])
     >>> values.hide("cannot log in with hunter2"), values.holds({"deep": ["hunter2"]}), values.holds("hunter")
     ('cannot log in with (secret)', True, False)
     """
 
-    def __init__(self, secrets: Iterable[Secret], given: Iterable[Any] = ()) -> None:
+    def __init__(self, secrets: Iterable[Secret], parameters: Iterable[Any] = ()) -> None:
         whole = list(dict.fromkeys(text for secret in secrets for text in _texts(secret.value)))
         self._whole = [text for text in whole if text.strip()]
         forms = {form for text in self._whole for form in _forms(text) if len(form) >= _SHORTEST}
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
-        texts = {text for value in given for text in _texts(value)} if self._whole else set()
+        texts = {text for value in parameters for text in _texts(value)} if self._whole else set()
         parts = {form for text in texts if self._is_part(text) for form in _forms(text)}
         self._parts = sorted(parts, key=lambda part: (-len(part), part))
 

@@ -190,7 +190,7 @@ class Snapshot(CommitRecords, eq=False):
             return NotFound(f"{said}, {UNTAGGED}", hint=hint)
         return NotFound(f"{said}, but not in force yet", hint="run `git model apply` to put it in force")
 
-    def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
+    def _missing_selector_hint(self, model: str, selector: str = "") -> str:
         stages = self.registry().stage_names
         known = {*self.tags.of(model)}
         if not self.tags.all_known:  # only one tag was fetched, so use the records on the branch
@@ -198,7 +198,7 @@ class Snapshot(CommitRecords, eq=False):
             known = {*(stage for stage in stages if f"{stage}.toml" in files), *self.recorded_aliases(model)}
         tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
         held = [f"{model}@{name}" for name in tagged]
-        meant = nearest(wanted, sorted({*tagged, *stages})) if wanted else ""
+        meant = nearest(selector, sorted({*tagged, *stages})) if selector else ""
         question = f"did you mean {model}@{meant}? " if meant else ""
         try:
             held.append(f"{model}@{LATEST} ({self.latest(model)})")

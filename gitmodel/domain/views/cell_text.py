@@ -94,8 +94,8 @@ def number(of: int | None, local: bool) -> str:
     return "-" if of is None else f"{of} (local)" if local else str(of)
 
 
-def commas(found: Iterable[Any]) -> str:
-    return ", ".join(map(str, found))
+def commas(values: Iterable[Any]) -> str:
+    return ", ".join(map(str, values))
 
 
 def stage_cell(state: StageState) -> str:
@@ -163,9 +163,9 @@ def aliases_of_version(view: VersionView | VersionRow) -> str:
     return _places(view.aliases, [state for state in view.pending if state.alias], view)
 
 
-def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionView | VersionRow) -> str:
+def _places(names: Iterable[str], changing: Iterable[StageState], view: VersionView | VersionRow) -> str:
     states = {state.name: state for state in changing}
-    here = [f"{name}{pending_suffix(states.pop(name)) if name in states else ''}" for name in held]
+    here = [f"{name}{pending_suffix(states.pop(name)) if name in states else ''}" for name in names]
     coming = [state for state in states.values() if state.recorded == view.record.number]
     return commas([*here, *(f"({state.name} {_how_recorded(state)})" for state in coming)])
 

@@ -275,9 +275,9 @@ def _error_of_model(snapshot: Snapshot, name: str, error: Invalid) -> Invalid:
     return missing if is_missing else error
 
 
-def usable(found: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:
-    """Yield the records of *found* that could be read and are not deleted."""
-    for record in found:
+def usable(versions: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:
+    """Yield the records of *versions* that could be read and are not deleted."""
+    for record in versions:
         if isinstance(record, VersionRecord) and record.deleted is None:
             yield record
 

@@ -212,48 +212,48 @@ def _all_events(
             return  # a version has no events before its creation
 
 
-def _never(repository: Repository, step: BranchCommit, found: RecordPath, version: int | None) -> str:
+def _never(repository: Repository, step: BranchCommit, path: RecordPath, version: int | None) -> str:
     """Return a text for an event about a stage if the change by the commit *step* never came into force; else "".
 
-    *found* is the changed file: that of a stage, or the archived marker of *version*, which belongs to the change of
-    the stage that *version* left.
+    *path* is the path of the changed file: that of a stage, or the archived marker of *version*, which belongs to the
+    change of the stage that *version* left.
     """
-    stages: Iterable[str] = [found.key]
-    if found.kind == "archived":
+    stages: Iterable[str] = [path.key]
+    if path.kind == "archived":
         before, after = repository.recorded(step.commit.parent), repository.recorded(step.commit.id)
-        sides = ((stage, before.recorded(found.model, stage)) for stage in after.registry().stage_names)
+        sides = ((stage, before.recorded(path.model, stage)) for stage in after.registry().stage_names)
         stages = [stage for stage, record in sides if record is not None and record.version == version]
-    refusals = (judging.change_refusal(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
+    refusals = (judging.change_refusal(repository, step.commit.id, StageRef(path.model, stage)) for stage in stages)
     refusal = next(filter(None, refusals), None)
     if refusal is None:
         return ""
     return " (recorded, not reviewed)" if refusal.unreviewed else " (recorded, refused by its rules)"
 
 
-def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
-    """Return False if *change*, of the file *found*, cannot concern the version *number*. Fast: parses no file."""
-    if found.kind in ("version", "archived"):
-        return int(found.key) == number
+def _can_concern(change: FileChange, path: RecordPath, number: int) -> bool:
+    """Return False if *change*, of the file at *path*, cannot concern the version *number*. Fast: parses no file."""
+    if path.kind in ("version", "archived"):
+        return int(path.key) == number
     digits = str(number).encode()
-    return found.kind == "model" or digits in (change.before or b"") or digits in (change.after or b"")
+    return path.kind == "model" or digits in (change.before or b"") or digits in (change.after or b"")
 
 
-def _told(change: FileChange, found: RecordPath) -> Iterator[_Told]:
-    """Yield the events in *change* of the file *found*."""
+def _told(change: FileChange, path: RecordPath) -> Iterator[_Told]:
+    """Yield the events in *change*, of the file at *path*."""
     before, after = fields_of(change.before, change.path), fields_of(change.after, change.path)
     fields = changed_fields(before, after)
-    if found.kind in ("stage", "alias"):
+    if path.kind in ("stage", "alias"):
         old, new = before.get("version"), after.get("version")
         if new is not None:
-            yield new, f"entered {found.key}" if found.kind == "stage" else f"got the alias {found.key}", fields
+            yield new, f"entered {path.key}" if path.kind == "stage" else f"got the alias {path.key}", fields
         if old is not None and old != new:
-            yield old, f"left {found.key}" if found.kind == "stage" else f"lost the alias {found.key}", ()
+            yield old, f"left {path.key}" if path.kind == "stage" else f"lost the alias {path.key}", ()
         return
-    version = None if found.kind == "model" else int(found.key)
-    if found.kind == "archived":
+    version = None if path.kind == "model" else int(path.key)
+    if path.kind == "archived":
         yield version, "archived" if change.after is not None else "no longer archived", ()
     elif change.before is None:
-        yield version, "registered" if found.kind == "model" else _CREATED, fields
+        yield version, "registered" if path.kind == "model" else _CREATED, fields
     elif change.after is None or ("deleted" in after and "deleted" not in before):
         yield version, "deleted", ()
     elif fields:
