@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 BRANCH = "refs/heads/gitmodel"
@@ -51,6 +52,14 @@ def read(repo, path, at=BRANCH):
 def state(repo):
     """Return every ref with its object id. Tests compare them before and after a command that gitmodel refuses."""
     return run(repo, "for-each-ref")
+
+
+@contextmanager
+def refs_unchanged(repo):
+    """Fail if the block creates, moves or deletes a ref."""
+    before = state(repo)
+    yield
+    assert state(repo) == before
 
 
 def begin_at_format(repo, format):

@@ -270,10 +270,8 @@ def refusal(method, parameter, value, tmp_path):
     ],
 )
 def test_the_error_for_an_argument_names_the_argument_its_value_and_the_expected_type(client, tmp_path, call, said):
-    before = editing.state(client.repository.common_dir)
-    with error_with_hint(UsageError, said):
+    with editing.refs_unchanged(client.repository.common_dir), error_with_hint(UsageError, said):
         call(client, tmp_path)
-    assert editing.state(client.repository.common_dir) == before
 
 
 @pytest.mark.parametrize("kind", ["cycle", "mapping of a cycle", "deep", "array", "object", "surrogate", "huge"])
@@ -287,10 +285,8 @@ def test_a_pipeline_refuses_a_value_of_a_parameter_that_cannot_be_recorded(clien
     def work(a):
         keep(a)
 
-    before = editing.state(client.repository.common_dir)
-    with pytest.raises(UsageError, match="parameter"):
+    with editing.refs_unchanged(client.repository.common_dir), pytest.raises(UsageError, match="parameter"):
         work.run(client=client, a=value)
-    assert editing.state(client.repository.common_dir) == before
 
 
 def test_arguments_of_every_type_in_the_annotations_of_the_interface_are_checked():
@@ -353,13 +349,12 @@ def test_arguments_of_every_type_in_the_annotations_of_the_interface_are_checked
 def test_a_call_with_a_missing_or_unknown_argument_raises_an_error_that_names_the_argument(client, call, said, hint):
     model = client.register_model("demo")
     model.create_version()
-    before = editing.state(client.repository.common_dir)
-    with pytest.raises(UsageError) as caught:
-        call(model)
-    assert said in caught.value.message
-    assert hint in caught.value.hint
-    assert isinstance(caught.value, TypeError)  # also a TypeError, as Python raises for such a call
-    assert editing.state(client.repository.common_dir) == before
+    with editing.refs_unchanged(client.repository.common_dir):
+        with pytest.raises(UsageError) as caught:
+            call(model)
+        assert said in caught.value.message
+        assert hint in caught.value.hint
+        assert isinstance(caught.value, TypeError)  # also a TypeError, as Python raises for such a call
 
 
 def test_a_method_that_takes_a_list_reads_an_iterator_once_and_checks_its_items(client):

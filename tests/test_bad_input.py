@@ -327,8 +327,7 @@ def test_a_filter_that_is_not_a_valid_expression_is_refused(client, refused, fil
 def test_a_commit_date_in_the_environment_that_no_record_can_hold_is_refused(code_repo, monkeypatch, date, said):
     with Client(code_repo) as client:
         client.register_model("iris")
-    before = editing.state(code_repo)
-    monkeypatch.setenv("GIT_COMMITTER_DATE", date)
-    with Client(code_repo) as client, pytest.raises(UsageError, match=f"^{said}"):
-        client.get_model("iris").create_version()
-    assert editing.state(code_repo) == before
+    with editing.refs_unchanged(code_repo):
+        monkeypatch.setenv("GIT_COMMITTER_DATE", date)
+        with Client(code_repo) as client, pytest.raises(UsageError, match=f"^{said}"):
+            client.get_model("iris").create_version()

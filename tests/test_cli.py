@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from editing import edit, state
+from editing import edit, refs_unchanged
 from transcripts import ask, fail, make_registry, said, succeed
 
 from gitmodel import Client
@@ -736,9 +736,8 @@ def test_tag_options_of_models_and_versions_have_the_same_meaning(iris, capsys):
     ],
 )
 def test_an_empty_tag_is_refused(iris, capsys, command):
-    before = state(iris)
-    assert "empty" in fail(capsys, 2, *shlex.split(command))
-    assert state(iris) == before
+    with refs_unchanged(iris):
+        assert "empty" in fail(capsys, 2, *shlex.split(command))
 
 
 def test_version_artifacts_lists_artifacts_of_every_kind(iris, capsys):

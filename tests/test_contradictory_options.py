@@ -4,7 +4,7 @@ code of a command is then 2."""
 import shlex
 
 import pytest
-from editing import run, state
+from editing import refs_unchanged, run
 from transcripts import ask, fail, succeed
 
 from gitmodel import Client
@@ -44,14 +44,12 @@ def repo(code_repo, monkeypatch):
     ],
 )
 def test_options_that_contradict_each_other_are_refused(repo, capsys, command, named):
-    before = state(repo)
-    assert all(word in fail(capsys, 2, *shlex.split(command)) for word in named)
-    assert state(repo) == before
+    with refs_unchanged(repo):
+        assert all(word in fail(capsys, 2, *shlex.split(command)) for word in named)
 
 
 def test_the_python_interface_refuses_the_same_contradictions(repo):
-    before = state(repo)
-    with Client(repo) as client:
+    with refs_unchanged(repo), Client(repo) as client:
         model, version = client.get_model("iris"), client.get_version("iris@1")
         for change in (version.update, model.update, lambda **given: client.update_model("iris", **given)):
             for given in ({"tags": ["x"], "add_tags": ["y"]}, {"tags": [], "remove_tags": ["a"]}):
@@ -61,7 +59,6 @@ def test_the_python_interface_refuses_the_same_contradictions(repo):
                 change(add_tags=["a"], remove_tags=["a"])
         with pytest.raises(UsageError, match="the remote origin is used only with push"):
             client.apply(remote="origin")
-    assert state(repo) == before
 
 
 def test_options_that_do_not_contradict_are_accepted(repo, capsys):

@@ -101,23 +101,22 @@ def stored(client):
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_with_credentials_is_refused_in_a_folder_and_alone(client, folder, name):
     path = put(folder, name, FILES[name])
-    before = editing.state(client.repository.common_dir)
-    version = client.get_version("iris@1")
-    ways = [
-        lambda: version.link_artifact("weights", folder, kind="model"),
-        lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
-        lambda: client.get_model("iris").create_version(data={"a": __file__}, deployments={"weights": folder}),
-    ]
-    if name != TOKEN:  # a single file may have a token as its name, because gitmodel does not store this name
-        ways.append(lambda: version.link_artifact("weights", path))
-    for store in ways:
-        with pytest.raises(Refused, match=r"^the artifact weights seems to hold credentials: ") as refused:
-            store()
-        assert refused.value.message.endswith("; nothing was stored")
-        assert "git -c gitmodel.allowCredentials=true model" in refused.value.hint
-        assert TOKEN not in refused.value.message
-    assert stored(client) == []
-    assert editing.state(client.repository.common_dir) == before
+    with editing.refs_unchanged(client.repository.common_dir):
+        version = client.get_version("iris@1")
+        ways = [
+            lambda: version.link_artifact("weights", folder, kind="model"),
+            lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
+            lambda: client.get_model("iris").create_version(data={"a": __file__}, deployments={"weights": folder}),
+        ]
+        if name != TOKEN:  # a single file may have a token as its name, because gitmodel does not store this name
+            ways.append(lambda: version.link_artifact("weights", path))
+        for store in ways:
+            with pytest.raises(Refused, match=r"^the artifact weights seems to hold credentials: ") as refused:
+                store()
+            assert refused.value.message.endswith("; nothing was stored")
+            assert "git -c gitmodel.allowCredentials=true model" in refused.value.hint
+            assert TOKEN not in refused.value.message
+        assert stored(client) == []
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -166,18 +165,17 @@ def test_a_symbolic_link_is_refused_if_the_link_or_its_target_has_a_name_of_cred
 
 def test_the_command_line_refuses_a_file_with_credentials_unless_a_setting_allows_it(client, folder, capsys, git):
     put(folder, "sub/.env", "TOKEN=x")
-    before = editing.state(client.repository.common_dir)
-    for words in (
-        ("version", "create", "iris", "--model-object", f"weights={folder}"),
-        ("version", "create", "iris", "--data", f"train={__file__}", "--model-object", f"weights={folder}"),
-        ("link", "iris@1", "--data", f"weights={folder}"),
-        ("link", "iris@1", "--data", f"train={__file__}", "--data", f"weights={folder / 'sub/.env'}"),
-        ("--format", "json", "link", "iris@1", "--data", f"weights={folder}"),
-    ):
-        code, out, err = ask(capsys, *words)
-        assert (code, out, "the artifact weights seems to hold credentials: " in err) == (6, "", True), words
-    assert stored(client) == []
-    assert editing.state(client.repository.common_dir) == before
+    with editing.refs_unchanged(client.repository.common_dir):
+        for words in (
+            ("version", "create", "iris", "--model-object", f"weights={folder}"),
+            ("version", "create", "iris", "--data", f"train={__file__}", "--model-object", f"weights={folder}"),
+            ("link", "iris@1", "--data", f"weights={folder}"),
+            ("link", "iris@1", "--data", f"train={__file__}", "--data", f"weights={folder / 'sub/.env'}"),
+            ("--format", "json", "link", "iris@1", "--data", f"weights={folder}"),
+        ):
+            code, out, err = ask(capsys, *words)
+            assert (code, out, "the artifact weights seems to hold credentials: " in err) == (6, "", True), words
+        assert stored(client) == []
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"weights={folder}")
     assert err == (
         "error: the artifact weights seems to hold credentials: sub/.env (environment variables); nothing was stored\n"
@@ -198,17 +196,16 @@ def test_a_file_with_credentials_is_refused_in_a_registry_by_url(client, folder,
     store.mkdir()
     monkeypatch.setenv("GITMODEL_STORE", store.as_uri())
     put(folder, ".env", "TOKEN=x")
-    before = editing.state(remote)
-    with Client(repo=remote.as_uri()) as by_url:
-        for store_it in (
-            lambda: by_url.get_version("iris@1").link_artifact("weights", folder),
-            lambda: by_url.get_model("iris").create_version(data={"weights": folder}),
-        ):
-            with pytest.raises(Refused, match=r"\.env"):
-                store_it()
-    words = ("--repo", remote.as_uri(), "version", "create", "iris", "--data", f"weights={folder}")
-    assert ask(capsys, *words)[0] == 6
-    assert editing.state(remote) == before
+    with editing.refs_unchanged(remote):
+        with Client(repo=remote.as_uri()) as by_url:
+            for store_it in (
+                lambda: by_url.get_version("iris@1").link_artifact("weights", folder),
+                lambda: by_url.get_model("iris").create_version(data={"weights": folder}),
+            ):
+                with pytest.raises(Refused, match=r"\.env"):
+                    store_it()
+        words = ("--repo", remote.as_uri(), "version", "create", "iris", "--data", f"weights={folder}")
+        assert ask(capsys, *words)[0] == 6
     assert not [path for path in store.rglob("*") if path.is_file()]
     for name, value in {"COUNT": "1", "KEY_0": "gitmodel.allowCredentials", "VALUE_0": "true"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)

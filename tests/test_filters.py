@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from editing import edit, run, state
+from editing import edit, refs_unchanged, run
 from transcripts import ask, fail, succeed
 
 from gitmodel import Client
@@ -329,9 +329,8 @@ def test_doctor_says_that_a_filter_hides_minor_findings(client, repo, capsys):
 @pytest.mark.parametrize("wrong", ["abuot == 'tag'", "about == 'tga'", "about"])
 def test_doctor_fix_repairs_nothing_if_its_filter_is_refused(client, repo, capsys, wrong):
     run(repo, "tag", "-d", "model/iris/production")
-    before = state(repo)
-    assert ask(capsys, "doctor", "--fix", "--filter", wrong)[0] == 2
-    assert state(repo) == before
+    with refs_unchanged(repo):
+        assert ask(capsys, "doctor", "--fix", "--filter", wrong)[0] == 2
 
 
 def test_a_filter_by_a_stage_that_is_empty_matches_no_model(client):

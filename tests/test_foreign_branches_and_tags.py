@@ -7,6 +7,7 @@ tags), and a second registry on another branch of the same repository.
 import shlex
 
 import pytest
+from editing import refs_unchanged
 from transcripts import ask, fail, succeed
 
 from gitmodel import Client, GitModelError, NotFound, Refused
@@ -65,13 +66,12 @@ def promoted(repo):
 
 class TestCodeOnTheBranch:
     @pytest.mark.parametrize("command", WRITERS.splitlines())
-    def test_no_command_writes_to_a_branch_gitmodel_that_contains_code(self, code_branch, capsys, git, command):
-        before = git(code_branch, "for-each-ref")
-        code, out, err = ask(capsys, *shlex.split(command))
-        assert (code, out) in ((6, ""), (3, ""))
-        assert "the branch gitmodel holds no registry: it has no gitmodel.toml" in err
-        assert SETTING in err
-        assert git(code_branch, "for-each-ref") == before
+    def test_no_command_writes_to_a_branch_gitmodel_that_contains_code(self, code_branch, capsys, command):
+        with refs_unchanged(code_branch):
+            code, out, err = ask(capsys, *shlex.split(command))
+            assert (code, out) in ((6, ""), (3, ""))
+            assert "the branch gitmodel holds no registry: it has no gitmodel.toml" in err
+            assert SETTING in err
 
     @pytest.mark.parametrize("command", READERS.splitlines())
     def test_commands_that_read_report_that_the_branch_holds_no_registry(self, code_branch, capsys, command):
@@ -118,27 +118,25 @@ class TestCodeOnTheBranch:
 
     def test_commands_on_a_url_are_refused_if_the_branch_contains_code(self, code_branch, capsys, git, tmp_path):
         git(tmp_path, "clone", "-q", "--bare", str(code_branch), "bare.git")
-        before = git(tmp_path / "bare.git", "for-each-ref")
-        for command in ("register iris", "init", "apply", "list", "resolve iris@production", "resolve iris@1"):
-            code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *command.split())
-            assert (code in (3, 6), "the branch gitmodel holds no registry" in err) == (True, True), command
-        assert git(tmp_path / "bare.git", "for-each-ref") == before
+        with refs_unchanged(tmp_path / "bare.git"):
+            for command in ("register iris", "init", "apply", "list", "resolve iris@production", "resolve iris@1"):
+                code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *command.split())
+                assert (code in (3, 6), "the branch gitmodel holds no registry" in err) == (True, True), command
 
-    def test_a_client_refuses_to_write_to_a_branch_that_contains_code(self, code_branch, git):
-        before = git(code_branch, "for-each-ref")
+    def test_a_client_refuses_to_write_to_a_branch_that_contains_code(self, code_branch):
+        with refs_unchanged(code_branch):
 
-        def in_transaction(client):
-            with client.transaction("Begin") as change:
-                change.register_model("iris")
+            def in_transaction(client):
+                with client.transaction("Begin") as change:
+                    change.register_model("iris")
 
-        with Client(code_branch) as client:
-            with pytest.raises(Refused, match="holds no registry"):
-                client.register_model("iris")
-            with pytest.raises(GitModelError, match="holds no registry"):
-                in_transaction(client)
-            with pytest.raises(NotFound, match="holds no registry"):
-                client.list_models()
-        assert git(code_branch, "for-each-ref") == before
+            with Client(code_branch) as client:
+                with pytest.raises(Refused, match="holds no registry"):
+                    client.register_model("iris")
+                with pytest.raises(GitModelError, match="holds no registry"):
+                    in_transaction(client)
+                with pytest.raises(NotFound, match="holds no registry"):
+                    client.list_models()
 
 
 FOREIGN = {
@@ -153,22 +151,20 @@ class TestForeignTags:
     def test_the_refusal_of_a_promotion_that_would_replace_a_foreign_tag_names_the_tag(self, repo, capsys, git, kind):
         promoted(repo)
         git(repo, *FOREIGN[kind])
-        before = git(repo, "for-each-ref")
-        for command in ("promote iris@2 staging", "version update iris 2 --stage staging", "demote iris staging"):
-            err = fail(capsys, 6, *command.split())
-            assert "model/iris/staging" in err, command
-            assert "git tag -d model/iris/staging" in err
-        assert git(repo, "for-each-ref") == before
+        with refs_unchanged(repo):
+            for command in ("promote iris@2 staging", "version update iris 2 --stage staging", "demote iris staging"):
+                err = fail(capsys, 6, *command.split())
+                assert "model/iris/staging" in err, command
+                assert "git tag -d model/iris/staging" in err
         git(repo, "tag", "-d", "model/iris/staging")
         succeed(capsys, "promote", "iris@2", "staging")
 
     def test_a_promotion_does_not_replace_a_stage_tag_that_somebody_moved(self, repo, capsys, git):
         promoted(repo)
         git(repo, "tag", "-f", "model/iris/production", "main")
-        before = git(repo, "for-each-ref")
-        code, _, err = ask(capsys, "promote", "iris@2", "production")
-        assert (code, "model/iris/production" in err, "git model doctor --fix" in err) == (6, True, True)
-        assert git(repo, "for-each-ref") == before
+        with refs_unchanged(repo):
+            code, _, err = ask(capsys, "promote", "iris@2", "production")
+            assert (code, "model/iris/production" in err, "git model doctor --fix" in err) == (6, True, True)
         succeed(capsys, "doctor", "--fix")
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
         succeed(capsys, "promote", "iris@2", "production")
@@ -207,21 +203,19 @@ class TestForeignTags:
     def test_apply_and_doctor_do_not_move_a_foreign_tag(self, repo, capsys, git):
         promoted(repo)
         git(repo, "tag", "model/iris/staging", "main")
-        before = git(repo, "for-each-ref")
-        code, out, err = ask(capsys, "apply")
-        assert (code, "model/iris/staging" in out + err) == (6, True)
-        code, out, err = ask(capsys, "doctor", "--fix")
-        assert (code, "git tag -d model/iris/staging" in out + err) == (5, True)
-        assert git(repo, "for-each-ref") == before
+        with refs_unchanged(repo):
+            code, out, err = ask(capsys, "apply")
+            assert (code, "model/iris/staging" in out + err) == (6, True)
+            code, out, err = ask(capsys, "doctor", "--fix")
+            assert (code, "git tag -d model/iris/staging" in out + err) == (5, True)
 
     def test_commands_on_a_url_do_not_change_foreign_tags(self, repo, capsys, git, tmp_path):
         promoted(repo)
         git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
         git(tmp_path / "bare.git", "tag", "model/iris/staging", "main")
-        before = git(tmp_path / "bare.git", "for-each-ref")
-        err = fail(capsys, 6, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
-        assert "model/iris/staging" in err
-        assert git(tmp_path / "bare.git", "for-each-ref") == before
+        with refs_unchanged(tmp_path / "bare.git"):
+            err = fail(capsys, 6, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
+            assert "model/iris/staging" in err
         # The hint shows the command that deletes the tag in the remote repository.
         deleting = f"git push {(tmp_path / 'bare.git').as_uri()} :refs/tags/model/iris/staging"
         assert f"`{deleting}`; if the stage is recorded, `git model doctor --fix`" in err
@@ -261,15 +255,14 @@ class TestForeignTags:
 
 
 class TestTwoRegistries:
-    def test_creating_a_second_registry_is_refused_if_the_first_has_stage_tags(self, repo, capsys, git, monkeypatch):
+    def test_creating_a_second_registry_is_refused_if_the_first_has_stage_tags(self, repo, capsys, monkeypatch):
         promoted(repo)
-        before = git(repo, "for-each-ref")
-        monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
-        for command in ("register iris", "init", "init --new", "register other"):
-            err = fail(capsys, 6, *command.split())
-            assert "model/iris/production belongs to a registry on the branch gitmodel" in err
-            assert "GITMODEL_BRANCH=gitmodel" in err
-        assert git(repo, "for-each-ref") == before
+        with refs_unchanged(repo):
+            monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
+            for command in ("register iris", "init", "init --new", "register other"):
+                err = fail(capsys, 6, *command.split())
+                assert "model/iris/production belongs to a registry on the branch gitmodel" in err
+                assert "GITMODEL_BRANCH=gitmodel" in err
 
     @pytest.fixture
     def both(self, repo, monkeypatch):
@@ -282,15 +275,14 @@ class TestTwoRegistries:
         return promoted(repo)
 
     @pytest.mark.parametrize("model", ["iris", "rose"])
-    def test_the_second_registry_cannot_move_a_stage_tag_of_the_first(self, both, capsys, git, monkeypatch, model):
-        before = git(both, "for-each-ref")
-        monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
-        for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):
-            assert "belongs to a registry on the branch gitmodel" in fail(capsys, 6, *command.split()), command
-        for command in ("apply", "doctor --fix", "demote iris production", "delete iris --yes --force"):
-            assert ask(capsys, *command.split())[0] != 0
-        monkeypatch.delenv("GITMODEL_BRANCH")
-        assert git(both, "for-each-ref") == before
+    def test_the_second_registry_cannot_move_a_stage_tag_of_the_first(self, both, capsys, monkeypatch, model):
+        with refs_unchanged(both):
+            monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
+            for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):
+                assert "belongs to a registry on the branch gitmodel" in fail(capsys, 6, *command.split()), command
+            for command in ("apply", "doctor --fix", "demote iris production", "delete iris --yes --force"):
+                assert ask(capsys, *command.split())[0] != 0
+            monkeypatch.delenv("GITMODEL_BRANCH")
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
     def test_pull_and_push_of_the_second_registry_keep_the_branch_of_the_first(self, both, capsys, git, monkeypatch):

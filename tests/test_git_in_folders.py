@@ -8,7 +8,7 @@ import os
 import subprocess
 
 import pytest
-from editing import overwrite
+from editing import overwrite, refs_unchanged
 from expected_errors import error_with_hint
 from transcripts import ask, fail
 
@@ -99,10 +99,9 @@ def test_a_folder_with_a_file_or_link_named_dot_git_is_not_stored(client, folder
 
 def test_a_command_that_would_store_a_folder_with_a_git_repository_has_exit_code_6(client, folder, capsys, git):
     git(folder, "init", "-q")
-    before = git(client.repository.common_dir, "for-each-ref")
-    assert "git repository" in fail(capsys, 6, "version", "create", "iris", "--model-object", f"weights={folder}")
-    assert "git repository" in fail(capsys, 6, "link", "iris@1", "--model-object", f"weights={folder}")
-    assert git(client.repository.common_dir, "for-each-ref") == before
+    with refs_unchanged(client.repository.common_dir):
+        assert "git repository" in fail(capsys, 6, "version", "create", "iris", "--model-object", f"weights={folder}")
+        assert "git repository" in fail(capsys, 6, "link", "iris@1", "--model-object", f"weights={folder}")
 
 
 @pytest.mark.parametrize(

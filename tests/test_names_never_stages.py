@@ -5,7 +5,7 @@ Somebody may write a hand-written file, which gives a version such a name, to th
 """
 
 import pytest
-from editing import edit, read, state
+from editing import edit, read, refs_unchanged
 from transcripts import ask, succeed
 
 from gitmodel import Client, ModelConfig
@@ -39,17 +39,16 @@ def plant(repo, word, number=1, *, record=False):
 @pytest.mark.parametrize("word", WORDS)
 def test_every_command_refuses_a_stage_as_version_name_also_if_a_hand_written_file_has_it(repo, capsys, word, record):
     plant(repo, word, record=record)
-    before = state(repo)
-    # The exit code is 5 if the invalid hand-written record is read first, and 2 if the name is refused first.
-    assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
-    assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
-    with Client(repo) as client:
-        iris = client.get_model("iris")
-        with pytest.raises((UsageError, Invalid) if record else UsageError):
-            iris.get_version(1).update(name=word)
-        with pytest.raises(UsageError):
-            iris.create_version(name=word)
-    assert state(repo) == before
+    with refs_unchanged(repo):
+        # The exit code is 5 if the invalid hand-written record is read first, and 2 if the name is refused first.
+        assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
+        assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
+        with Client(repo) as client:
+            iris = client.get_model("iris")
+            with pytest.raises((UsageError, Invalid) if record else UsageError):
+                iris.get_version(1).update(name=word)
+            with pytest.raises(UsageError):
+                iris.create_version(name=word)
 
 
 @pytest.mark.parametrize("word", ["production", "staging", "latest", "none", "7"])
@@ -75,17 +74,15 @@ def test_readers_ignore_a_hand_written_version_name_that_is_a_stage_and_check_re
 
 def test_a_version_cannot_get_an_alias_as_its_name_also_if_a_hand_written_file_has_the_name(repo, capsys):
     plant(repo, "champion")
-    before = state(repo)
-    assert ask(capsys, "version", "update", "iris@1", "--name", "champion")[0] == 4
-    with Client(repo) as client, pytest.raises(Conflict, match="champion is an alias of iris"):
-        client.get_version("iris@1").update(name="champion")
-    assert state(repo) == before
+    with refs_unchanged(repo):
+        assert ask(capsys, "version", "update", "iris@1", "--name", "champion")[0] == 4
+        with Client(repo) as client, pytest.raises(Conflict, match="champion is an alias of iris"):
+            client.get_version("iris@1").update(name="champion")
 
 
 def test_naming_a_version_by_the_name_that_it_has_changes_nothing(repo, capsys):
-    before = state(repo)
-    succeed(capsys, "version", "update", "iris@2", "--name", "1.0")
-    assert state(repo) == before
+    with refs_unchanged(repo):
+        succeed(capsys, "version", "update", "iris@2", "--name", "1.0")
     assert ask(capsys, "resolve", "iris@1.0")[1] == "iris@2\n"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from editing import refs_unchanged
 from transcripts import ask
 
 from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Refused, UsageError, pipeline, step
@@ -163,11 +164,9 @@ def test_a_refused_call_in_a_repository_without_a_registry_changes_nothing(repo)
         assert files(repo) == before
 
 
-def test_a_refused_creation_of_a_version_in_a_transaction_reserves_no_number(iris, git):
-    before = git(iris, "for-each-ref")
-    with Client(iris) as client, pytest.raises(Conflict):
+def test_a_refused_creation_of_a_version_in_a_transaction_reserves_no_number(iris):
+    with refs_unchanged(iris), Client(iris) as client, pytest.raises(Conflict):
         in_transaction(client, lambda change: change.get_model("iris").create_version("taken"))
-    assert git(iris, "for-each-ref") == before
 
 
 TOKEN = "ghp_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1b2C"
@@ -198,15 +197,14 @@ def test_refusing_to_link_an_artifact_stores_nothing(iris):
 
 
 @pytest.mark.parametrize("by_url", [False, True])
-def test_a_transaction_whose_message_is_refused_reserves_no_number(iris, git, by_url):
-    before = git(iris, "for-each-ref")
-    told = []
-    with Client(iris, repo=iris.as_uri() if by_url else None) as client, pytest.raises(Refused, match="token"):
-        in_transaction(
-            client, lambda change: told.append(change.get_model("iris").create_version()), message=f"Use {TOKEN}"
-        )
-    assert told == []
-    assert git(iris, "for-each-ref") == before
+def test_a_transaction_whose_message_is_refused_reserves_no_number(iris, by_url):
+    with refs_unchanged(iris):
+        told = []
+        with Client(iris, repo=iris.as_uri() if by_url else None) as client, pytest.raises(Refused, match="token"):
+            in_transaction(
+                client, lambda change: told.append(change.get_model("iris").create_version()), message=f"Use {TOKEN}"
+            )
+        assert told == []
 
 
 def test_the_first_change_and_the_creation_of_the_registry_are_one_transaction(repo, git):

@@ -413,14 +413,13 @@ class TestRefusals:
 
     @pytest.mark.parametrize("version", ["2.33.8", "2.17.1", "1.9.5.msysgit.1"])
     def test_a_git_that_is_too_old_is_refused(self, code_repo, replace_git, version):
-        before = editing.state(code_repo)
-        replace_git(version)
-        with (
-            Client(code_repo) as client,
-            pytest.raises(UsageError, match=f"git version {version} is too old") as caught,
-        ):
-            client.register_model("iris")
-        assert editing.state(code_repo) == before
+        with editing.refs_unchanged(code_repo):
+            replace_git(version)
+            with (
+                Client(code_repo) as client,
+                pytest.raises(UsageError, match=f"git version {version} is too old") as caught,
+            ):
+                client.register_model("iris")
         assert caught.value.hint == "install git 2.34 or newer"
 
     @pytest.mark.parametrize("version", ["2.34.1", "2.39.5 (Apple Git-154)", "3.0.0", "2.55.GIT", "from a fork"])
@@ -433,13 +432,12 @@ class TestRefusals:
     def test_a_write_without_a_name_or_email_of_the_user_is_refused(self, code_repo, git, hermetic, missing):
         git(code_repo, "config", "--global", "--unset", f"user.{missing}")
         git(code_repo, "config", "--global", "user.useConfigOnly", "true")
-        before = editing.state(code_repo)
         with (
+            editing.refs_unchanged(code_repo),
             Client(code_repo) as client,
             error_with_hint(UsageError, "git does not know who you are", "git config --global user.name"),
         ):
             client.register_model("iris")
-        assert editing.state(code_repo) == before
 
     def test_a_write_takes_name_and_email_of_the_user_from_the_environment(self, code_repo, git, monkeypatch):
         git(code_repo, "config", "--global", "--remove-section", "user")
@@ -452,10 +450,9 @@ class TestRefusals:
     def test_a_model_cannot_be_renamed_if_a_tag_of_the_user_prevents_its_new_stage_tags(self, code_repo, git):
         build(code_repo)
         git(code_repo, "tag", "model/flowers")
-        before = editing.state(code_repo)
-        with Client(code_repo) as client, error_with_hint(Conflict, "refs/tags/model/flowers"):
-            client.get_model("iris").rename("flowers")
-        assert editing.state(code_repo) == before
+        with editing.refs_unchanged(code_repo):
+            with Client(code_repo) as client, error_with_hint(Conflict, "refs/tags/model/flowers"):
+                client.get_model("iris").rename("flowers")
 
 
 class TestClones:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from editing import overwrite
+from editing import overwrite, refs_unchanged
 from second_user import User, needs_root, open_folder
 
 from gitmodel import Client
@@ -278,13 +278,12 @@ def test_a_command_with_a_store_on_a_limited_file_system_warns_once_and_succeeds
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["ENOLCK", "EOPNOTSUPP"])
-def test_a_write_to_a_repository_on_a_disk_without_locks_is_refused_with_advice(code_repo, git, fault):
-    before = git(code_repo, "for-each-ref")
-    done = run_with_faults(f"flock:error={fault}", PROGRAM, "register", "iris", cwd=code_repo)
-    assert done.returncode == 7, done.stderr
-    assert "does not support locks (flock: " in done.stderr
-    assert "move the repository to a local disk" in done.stderr
-    assert git(code_repo, "for-each-ref") == before
+def test_a_write_to_a_repository_on_a_disk_without_locks_is_refused_with_advice(code_repo, fault):
+    with refs_unchanged(code_repo):
+        done = run_with_faults(f"flock:error={fault}", PROGRAM, "register", "iris", cwd=code_repo)
+        assert done.returncode == 7, done.stderr
+        assert "does not support locks (flock: " in done.stderr
+        assert "move the repository to a local disk" in done.stderr
     assert list((code_repo / ".git/gitmodel/writers").iterdir()) == []
 
 

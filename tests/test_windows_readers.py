@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from editing import refs_unchanged
 
 PRELUDE = Path(__file__).with_name("windows_prelude.py")
 IMPORTS = """
@@ -77,10 +78,9 @@ def test_a_client_reads_a_registry_by_url_in_a_python_without_posix(registry):
 
 
 @pytest.mark.parametrize("command", ["register other", "promote flowers@1 staging --leave --reason x"])
-def test_commands_that_write_to_a_clone_are_refused_on_windows_with_advice(command, registry, git):
-    before = git(registry, "for-each-ref")
-    done = run(registry, *command.split())
-    assert (done.returncode, done.stdout) == (7, "")
-    assert "error: gitmodel does not write to a repository on Windows" in done.stderr
-    assert "WSL" in done.stderr
-    assert git(registry, "for-each-ref") == before
+def test_commands_that_write_to_a_clone_are_refused_on_windows_with_advice(command, registry):
+    with refs_unchanged(registry):
+        done = run(registry, *command.split())
+        assert (done.returncode, done.stdout) == (7, "")
+        assert "error: gitmodel does not write to a repository on Windows" in done.stderr
+        assert "WSL" in done.stderr

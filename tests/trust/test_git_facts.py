@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from editing import write_script
+from editing import refs_unchanged, write_script
 
 import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
@@ -151,20 +151,19 @@ def test_gitmodel_gives_git_the_expected_old_value_of_each_ref_that_it_moves():
 
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
-def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
+def test_success_is_reported_only_when_the_branch_has_moved(registry, monkeypatch, hears):
     """git exits 0 but does not move the branch: it does nothing, as on a full disk, or does not get the last line."""
-    before = git(registry.path, "for-each-ref")
-    real = f'{shutil.which("git")} "$@"'
-    script = f'case " $* " in *" update-ref "*) {hears.format(git=real)}; exit 0;; esac\nexec {real}'
-    fake = write_script(registry.path.parent / "bin" / "git", script)
-    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
-    repository = open_repository(registry.path, environ=os.environ)
-    try:
-        with pytest.raises(Invalid, match="did not"):
-            versions.make_version(Direct(repository), "iris", versions.Draft(), artifacts=(), code=None, runs=())
-    finally:
-        repository.close()
-    assert git(registry.path, "for-each-ref") == before
+    with refs_unchanged(registry.path):
+        real = f'{shutil.which("git")} "$@"'
+        script = f'case " $* " in *" update-ref "*) {hears.format(git=real)}; exit 0;; esac\nexec {real}'
+        fake = write_script(registry.path.parent / "bin" / "git", script)
+        monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+        repository = open_repository(registry.path, environ=os.environ)
+        try:
+            with pytest.raises(Invalid, match="did not"):
+                versions.make_version(Direct(repository), "iris", versions.Draft(), artifacts=(), code=None, runs=())
+        finally:
+            repository.close()
 
 
 # By default, git flushes neither refs nor loose objects to disk. gitmodel flushes both.

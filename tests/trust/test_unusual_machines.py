@@ -194,7 +194,7 @@ def test_an_invalid_git_configuration_is_reported_with_a_hint(code_repo, monkeyp
 
 @pytest.mark.parametrize("held", ["nonsense\n", ""])
 def test_a_damaged_file_of_the_branch_is_reported_as_damaged_and_not_as_a_missing_registry(
-    code_repo, git, monkeypatch, capsys, held, origin
+    code_repo, monkeypatch, capsys, held, origin
 ):
     with Client(code_repo) as client:
         client.register_model("iris")
