@@ -470,9 +470,9 @@ class TestRollback:
     def test_a_rollback_is_refused_if_the_previous_holder_was_deleted(self, client, iris):
         promote(iris, 1, 2, 3)
         iris.get_version(2).delete()
-        with editing.refs_unchanged(client.repository.common_dir):
-            with pytest.raises(NotFound, match="version 2 of iris was deleted"):
-                iris.rollback("production")
+        repo = client.repository.common_dir
+        with editing.refs_unchanged(repo), pytest.raises(NotFound, match="version 2 of iris was deleted"):
+            iris.rollback("production")
 
     @pytest.mark.parametrize("end", ["delete", "demote", "archive"])
     def test_a_rollback_after_deleting_the_holder_restores_the_previous_holder(self, iris, end):

@@ -450,9 +450,9 @@ class TestRefusals:
     def test_a_model_cannot_be_renamed_if_a_tag_of_the_user_prevents_its_new_stage_tags(self, code_repo, git):
         build(code_repo)
         git(code_repo, "tag", "model/flowers")
-        with editing.refs_unchanged(code_repo):
-            with Client(code_repo) as client, error_with_hint(Conflict, "refs/tags/model/flowers"):
-                client.get_model("iris").rename("flowers")
+        refused = error_with_hint(Conflict, "refs/tags/model/flowers")
+        with editing.refs_unchanged(code_repo), Client(code_repo) as client, refused:
+            client.get_model("iris").rename("flowers")
 
 
 class TestClones:
