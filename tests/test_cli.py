@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from editing import edit, refs_unchanged
-from transcripts import ask, fail, make_registry, said, succeed
+from transcripts import ask, end_with, fail, make_registry, said, succeed
 
 from gitmodel import Client
 
@@ -529,8 +529,7 @@ def test_apply_refuses_a_pending_promotion_of_a_failed_version_with_exit_code_6(
     git(iris, "update-ref", "-d", "refs/tags/model/iris/staging")
     text = git(iris, "show", "gitmodel:models/iris/versions/2.toml").replace("number = 2", "number = 2\nfailed = true")
     edit(iris, {"models/iris/versions/2.toml": text + "\n"})
-    code, out, err = ask(capsys, "apply")
-    assert code == 6
+    out, err = end_with(capsys, 6, "apply")
     assert out.splitlines()[1].startswith("iris   staging  refused: version 2 of iris is from a failed run")
     assert err.startswith("error: 1 pending change was not put in force\n")
 
@@ -544,8 +543,7 @@ def test_a_damaged_record_causes_a_warning_in_lists_and_an_error_in_check(iris, 
     code, out, err = ask(capsys, "list", "--format", "json")
     assert [model["name"] for model in json.loads(out)] == ["other"]
     assert json.loads(err)["warning"]["message"].startswith("models/iris/model.toml")
-    code, out, err = ask(capsys, "check")
-    assert code == 5
+    out, err = end_with(capsys, 5, "check")
     assert "record.syntax" in out
     assert err.splitlines()[0] == "error: 1 problem on refs/heads/gitmodel"
 
@@ -561,8 +559,7 @@ def test_verify_names_damaged_artifacts_and_has_exit_code_5(iris, capsys, transc
     stored = iris / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]
     stored.chmod(0o644)
     stored.write_text("something else\n")
-    code, out, err = ask(capsys, "verify")
-    assert code == 5
+    out, err = end_with(capsys, 5, "verify")
     assert f"iris@1, iris@2  sha256:{digest}" in out
     assert err.startswith("error: 1 of 2 artifacts cannot be used\n")
     fail(capsys, 5, "get", "iris@1", "train", "-o", "fetched")
@@ -577,16 +574,14 @@ def test_doctor_repairs_a_lost_stage_tag_and_reports_a_lost_artifact(iris, capsy
     assert ask(capsys, "doctor")[:2] == (0, "")
     digest = "dab1d479972724a985d6a960133fc5418180c979359e08af1f1417995dd7e08b"
     (iris / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]).unlink()
-    code, out, _ = ask(capsys, "doctor")
-    assert code == 5
+    out, _ = end_with(capsys, 5, "doctor")
     assert "train of iris@1" in out
 
 
 def test_doctor_still_makes_other_checks_if_the_store_folder_was_removed(iris, capsys, tmp_path, git, monkeypatch):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "gone").as_uri())
-    code, out, _ = ask(capsys, "doctor")
-    assert code == 5
+    out, _ = end_with(capsys, 5, "doctor")
     assert "model/iris/production is at nothing" in out
     assert "does not exist" in out
 
@@ -601,17 +596,12 @@ def test_a_command_whose_store_folder_was_removed_has_exit_code_7(iris, capsys, 
 
 def test_init_creates_a_registry_only_once_and_prints_its_store(repo, capsys, tmp_path, git):
     store = (tmp_path / "shared").as_uri()
-    out = succeed(capsys, "init", "--store", tmp_path / "shared")
-    began = [
-        "began a registry on the branch gitmodel",
-        f"artifacts are kept in {store}",
-        "next: git model register NAME",
-    ]
-    assert out.splitlines() == began
+    began = f"began a registry on the branch gitmodel\nartifacts are kept in {store}\nnext: git model register NAME\n"
+    assert succeed(capsys, "init", "--store", tmp_path / "shared") == began
     assert (tmp_path / "shared").is_dir()
     assert git(repo, "show", "gitmodel:gitmodel.toml").split("\n")[1] == f'store = "{store}"'
-    _, out, _ = ask(capsys, "init", "--format", "json")
-    assert (json.loads(out)["begun"], json.loads(out)["store"]) == (False, store)
+    again = said(capsys, "init")[1]
+    assert (again["begun"], again["store"]) == (False, store)
     assert git(repo, "rev-list", "--count", "gitmodel") == "1"
     succeed(capsys, "init", "--store", tmp_path / "another")
     assert git(repo, "log", "-1", "--format=%s", "gitmodel") == f"Keep artifacts in {(tmp_path / 'another').as_uri()}"
@@ -621,11 +611,8 @@ def test_init_adopts_the_registry_of_the_remote_and_creates_no_other_one(iris, c
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(iris), str(clone))
     monkeypatch.chdir(clone)
-    code, _, err = ask(capsys, "init", "--new")
-    assert (code, err.splitlines()[0]) == (
-        4,
-        "error: origin has a registry already, so a second one could not be pushed to it",
-    )
+    err = fail(capsys, 4, "init", "--new")
+    assert err.startswith("error: origin has a registry already, so a second one could not be pushed to it\n")
     code, out, _ = ask(capsys, "init")
     assert (code, out.splitlines()[0]) == (0, "adopted the registry of origin")
     assert git(clone, "rev-parse", "gitmodel") == git(iris, "rev-parse", "gitmodel")

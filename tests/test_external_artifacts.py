@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from editing import edit, overwrite, read
-from transcripts import ask, fail, said, succeed
+from transcripts import ask, end_with, fail, said, succeed
 from web_pages import Endless, serving
 
 from gitmodel import Client
@@ -142,8 +142,7 @@ def test_verify_also_checks_the_artifacts_after_an_unreachable_external_artifact
         version.link_external("far", f"{pages.url}/raw.csv")
         version.link_external("near", huge)
     pages.pages["/raw.csv"] = 503
-    code, out, _ = ask(capsys, "verify", "--format", "json")
-    assert code == 7
+    out, _ = end_with(capsys, 7, "verify", "--format", "json")
     assert [(one["uri"].partition(":")[0], one["unreachable"]) for one in json.loads(out)] == [
         ("http", True),
         ("file", False),

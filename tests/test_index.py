@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta, timezone
 
 import pytest
 from editing import run
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client
 from gitmodel.domain.schema import codec, paths
@@ -600,5 +600,4 @@ def test_commands_that_do_not_search_do_not_load_sqlite(repo, monkeypatch, capsy
     hidden = [name for name in sys.modules if name in ("sqlite3", "_sqlite3") or name.startswith("gitmodel.index.")]
     for name in [*hidden, "sqlite3"]:
         monkeypatch.setitem(sys.modules, name, None)  # makes an import of the module raise ImportError
-    code, _, err = ask(capsys, *command.split())
-    assert code == 0, err
+    succeed(capsys, *command.split())

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from editing import BRANCH, edit, read, run, write_script
-from transcripts import ask, succeed
+from transcripts import ask, end_with, succeed
 
 from gitmodel import Client, Refused, UsageError
 from gitmodel.code.kept_commits import KeptCommits
@@ -236,8 +236,7 @@ weights.bin (3,000 bytes)
 
     def test_an_unknown_value_of_the_setting_dirty_is_invalid(self, repo, capsys):
         set_policy(repo, "perhaps")
-        code, out, _ = ask(capsys, "check")
-        assert code == 5
+        out, _ = end_with(capsys, 5, "check")
         assert "takes one of record, snapshot, refuse" in out
 
 
@@ -290,8 +289,7 @@ class TestPushing:
         commit = ada.get_model("iris").create_version().code.commit
         monkeypatch.chdir(folder)
         monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
-        code, _, err = ask(capsys, "push")
-        assert code == 0
+        _, err = end_with(capsys, 0, "push")
         assert f"1 code commit of your versions is not on a branch of the remote ({commit[:10]})" in err
         assert kept(tmp_path / "remote.git") == []
         succeed(capsys, "push", "--code")
@@ -339,8 +337,7 @@ class TestPushing:
         ada.get_model("iris").create_version()
         monkeypatch.chdir(folder)
         monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
-        code, _, err = ask(capsys, "push")
-        assert code == 0
+        _, err = end_with(capsys, 0, "push")
         assert "others cannot rely on the code of these versions: origin did not take the code:" in err
         assert "no such refs here" in err
         assert git(tmp_path / "remote.git", "rev-parse", "gitmodel") == git(folder, "rev-parse", "gitmodel")

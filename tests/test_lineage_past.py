@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, edit, read, refs_unchanged, run
-from transcripts import ask, fail, succeed
+from transcripts import ask, end_with, fail, succeed
 
 from gitmodel import Client, NotFound, UsageError
 from gitmodel.lineage.history.past_states import read_moment
@@ -177,8 +177,7 @@ def test_the_option_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_ne
     ahead = run(repo, "rev-parse", BRANCH)
     with open_at(repo, "2026-12-24T00:00:00") as client:
         client.get_version("iris@2").log_metadata(later=True)
-    code, _, err = ask(capsys, "resolve", "iris@2", "--at", "2026-12-25")
-    assert code == 0
+    _, err = end_with(capsys, 0, "resolve", "iris@2", "--at", "2026-12-25")
     assert f"clocks disagree: commit {ahead[:10]} is earlier on the branch" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True

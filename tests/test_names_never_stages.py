@@ -6,7 +6,7 @@ Somebody may write a hand-written file, which gives a version such a name, to th
 
 import pytest
 from editing import edit, read, refs_unchanged
-from transcripts import ask, succeed
+from transcripts import ask, end_with, succeed
 
 from gitmodel import Client, ModelConfig
 from gitmodel.domain.schema import paths
@@ -67,8 +67,7 @@ def test_readers_ignore_a_hand_written_version_name_that_is_a_stage_and_check_re
         client.get_version(f"iris@{word}")
     with Client(f"file://{repo}") as client, pytest.raises(UsageError if reserved else NotFound):
         client.get_version(f"iris@{word}")
-    code, out, _ = ask(capsys, "check")
-    assert code == 5
+    out, _ = end_with(capsys, 5, "check")
     assert paths.name_file("iris", word) in out
 
 
@@ -100,8 +99,7 @@ def test_a_pull_removes_a_local_version_name_that_is_a_stage_at_the_remote(
     settings = read(code_repo, "gitmodel.toml")
     edit(code_repo, {"gitmodel.toml": settings.rstrip("\n") + '\n\n[[stages]]\nname = "canary"\n'})
     git(code_repo, "push", "-q", "origin", "gitmodel")
-    code, _, err = ask(capsys, "pull")
-    assert code == 0
+    _, err = end_with(capsys, 0, "pull")
     assert "the name canary of iris is taken at the remote by the stage canary" in err
     with Client(here) as client:
         assert client.get_version("iris@2").name is None

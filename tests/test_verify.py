@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from editing import BRANCH, edit, overwrite
-from transcripts import ask, fail, said, succeed
+from transcripts import ask, end_with, fail, said, succeed
 
 from gitmodel import Client
 
@@ -44,8 +44,7 @@ def test_verify_names_a_missing_git_tree_of_versions_and_verifies_the_other_arti
     tree = git(two, "rev-parse", f"{BRANCH}:models/iris/versions")
     lost = two / ".git/objects" / tree[:2] / tree[2:]
     lost.unlink()
-    code, out, _ = ask(capsys, "verify", "--format", "json")
-    assert code == 5
+    out, _ = end_with(capsys, 5, "verify", "--format", "json")
     found = json.loads(out)
     assert found[0]["versions"] == ["iris"]
     assert found[0]["error"].startswith(f"models/iris/versions: git object {tree}")
@@ -71,8 +70,7 @@ def test_verify_does_not_report_artifacts_of_an_unreachable_store_as_damaged(two
     ask(capsys, "init", "--store", tmp_path / "store")
     assert ask(capsys, "verify")[0] == 5  # missing, not unreachable: the new store can be reached and has no objects
     shutil.rmtree(tmp_path / "store")
-    code, out, err = ask(capsys, "verify", "--format", "json")
-    assert code == 7
+    out, err = end_with(capsys, 7, "verify", "--format", "json")
     assert [one["unreachable"] for one in json.loads(out)] == [True, True]
     assert "2 of 2 artifacts could not be verified: the artifact store" in json.loads(err)["error"]["message"]
     with Client(two) as client:

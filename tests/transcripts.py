@@ -32,17 +32,22 @@ def ask(capsys, *arguments):
     return code, out, err
 
 
+def end_with(capsys, code, *arguments):
+    """Run a command in this process; fail unless its exit code is *code*; return its stdout and stderr."""
+    found, out, err = ask(capsys, *arguments)
+    assert found == code, err
+    return out, err
+
+
 def succeed(capsys, *arguments):
     """Run a command in this process; fail unless its exit code is 0; return its stdout."""
-    code, out, err = ask(capsys, *arguments)
-    assert code == 0, err
-    return out
+    return end_with(capsys, 0, *arguments)[0]
 
 
 def fail(capsys, code, *arguments):
     """Run a command in this process; fail unless its exit code is *code* and stdout is empty; return its stderr."""
-    found, out, err = ask(capsys, *arguments)
-    assert (found, out) == (code, ""), err
+    out, err = end_with(capsys, code, *arguments)
+    assert out == ""
     return err
 
 

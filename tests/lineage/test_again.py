@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from editing import edit
-from transcripts import ask, fail, said, succeed
+from transcripts import ask, end_with, fail, said, succeed
 
 from gitmodel import Client, NotFound, UsageError, reproduce
 from gitmodel.domain.schema import paths
@@ -98,8 +98,7 @@ def test_reproducing_a_run_of_a_script_shows_different_outputs_and_the_metadata_
     succeed(capsys, "reproduce", "demo@1")
     monkeypatch.setenv("SALT", "pepper")
     monkeypatch.setenv("BETTER", "1")
-    code, out, err = ask(capsys, "reproduce", "demo@1")
-    assert code == 5
+    out, err = end_with(capsys, 5, "reproduce", "demo@1")
     assert "  fit.classifier  identical bytes  sha256:" in out
     assert "  fit.salt  different\n    then  sha256:" in out
     assert "  4 B  text  letters=0\n    now   sha256:" in out
@@ -187,8 +186,7 @@ def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatc
 def test_checkout_reports_that_the_code_of_the_version_had_uncommitted_changes(project, capsys):
     (project / "flows" / "train.py").write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
     succeed(capsys, "run", "flows/train.py")
-    code, _, err = ask(capsys, "reproduce", "demo@1")
-    assert code == 5
+    _, err = end_with(capsys, 5, "reproduce", "demo@1")
     assert err.startswith("warning: when demo@1 was created, its files had changes that are not in the commit")
 
 

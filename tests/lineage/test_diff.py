@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from editing import edit
-from transcripts import ask, said
+from transcripts import ask, end_with, said
 
 from gitmodel import Client
 from gitmodel.domain.schema import paths
@@ -63,8 +63,7 @@ def test_diff_compares_a_version_at_a_date_with_the_current_version(story, past,
     earlier = list(past.history("iris", "production"))[1]
     moment = f"{earlier.when:%Y-%m-%dT%H:%M:%SZ}"
     then = f"iris@production@{{{moment}}}"
-    code, out, err = ask(capsys, "diff", then, "iris@production")
-    assert code == 0
+    out, err = end_with(capsys, 0, "diff", then, "iris@production")
     assert out.splitlines()[0].split() == [
         "FIELD",
         then.replace("production", str(earlier.version)),
@@ -102,8 +101,7 @@ def test_diff_names_a_missing_code_commit_and_the_fetch_to_run(story, tmp_path, 
     git(tmp_path, "init", "-q", str(elsewhere))
     git(elsewhere, "commit", "-q", "--allow-empty", "-m", "Begin")
     monkeypatch.chdir(elsewhere)
-    code, out, err = ask(capsys, "--repo", story, "diff", "iris@1", "iris@20", "--format", "json")
-    assert code == 0
+    out, err = end_with(capsys, 0, "--repo", story, "diff", "iris@1", "iris@20", "--format", "json")
     assert json.loads(out)["code"][0]["commits"] == []
     warning = json.loads(err)["warning"]
     assert "the code of iris@1, commit " in warning["message"]
@@ -120,8 +118,7 @@ def test_in_a_shallow_clone_diff_reports_missing_commits_between_two_versions(
     git(clone, "fetch", "-q", "--depth", "1", "origin", "tag", "day5")
     monkeypatch.chdir(clone)
     for old, message in (("iris@1", "which is a shallow clone"), ("iris@10", "because this clone is shallow")):
-        code, out, err = ask(capsys, "--repo", story, "diff", old, "iris@20")
-        assert code == 0
+        out, err = end_with(capsys, 0, "--repo", story, "diff", old, "iris@20")
         assert "commit 2" not in out.partition("code:")[2]
         assert message in err
         assert "hint: run `git fetch --unshallow`, then try again\n" in err

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 import pytest
 from editing import edit, overwrite
-from transcripts import ask, fail
+from transcripts import end_with, fail
 
 from gitmodel import Client, Conflict, Invalid, UsageError
 from gitmodel.domain.schema import codec, paths, records
@@ -133,8 +133,7 @@ def test_an_export_contains_the_files_of_folders(elsewhere, code_repo, tmp_path)
 def test_export_reports_a_missing_run_and_refuses_a_version_with_a_missing_artifact(story, past, tmp_path, capsys):
     (run,) = past.get_version("iris@4").runs
     edit(story, {paths.run_file(run): None})
-    code, out, err = ask(capsys, "export", "iris@4", tmp_path / "file", "--format", "json")
-    assert code == 0
+    out, err = end_with(capsys, 0, "export", "iris@4", tmp_path / "file", "--format", "json")
     assert len(json.loads(out)["missing"]) == 1
     assert f"run {run} is not in the export" in err
     past.store.remove(past.get_version("iris@4").get_artifact("report").digest)

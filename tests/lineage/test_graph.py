@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from editing import edit
-from transcripts import ask, succeed
+from transcripts import ask, end_with, succeed
 
 from gitmodel import Client, NotFound, UsageError, index
 from gitmodel.domain.changes.planned_change import Change
@@ -247,8 +247,7 @@ def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
     (run,) = past.get_version("iris@4").runs
     path = paths.run_file(run)
     edit(story, {path: None})
-    code, out, err = ask(capsys, "lineage", "iris@4", "--up")
-    assert code == 0
+    out, err = end_with(capsys, 0, "lineage", "iris@4", "--up")
     assert f"└─ run {run}  (its record is gone)\n" in out or f"├─ run {run}  (its record is gone)\n" in out
     assert err == (
         f"warning: the lineage ends at run {run}: its record is gone\n"
@@ -259,8 +258,7 @@ def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
 
 def test_lineage_ends_at_a_cycle_of_records_and_names_the_cycle(client, capsys):
     write_runs(client, ("there", {"x": A}, {"y": B}), ("back", {"y": B}, {"x": A}))
-    code, out, err = ask(capsys, "lineage", A)
-    assert code == 0
+    out, err = end_with(capsys, 0, "lineage", A)
     assert "  (shown above)" in out
     assert err.startswith("warning: the lineage goes round in a circle: ")
     assert find_cycle(client.lineage(B, down=False))
@@ -289,8 +287,7 @@ def test_lineage_reports_a_damaged_record_and_shows_the_rest(client, capsys):
     data = f'id = "{A}"\nnot toml'.encode()
     edit(client.repository.common_dir, {bad: data})
     assert "make-0000" in succeed(capsys, "lineage", B)
-    code, out, err = ask(capsys, "lineage", A, "--format", "json")
-    assert code == 0
+    out, err = end_with(capsys, 0, "lineage", A, "--format", "json")
     assert json.loads(out)["unread"] == [bad]
     assert bad in err
 
@@ -343,8 +340,7 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
         for _ in range(2):
             with pytest.raises(NotFound, match="but 1 cannot be read"):
                 new.lineage(A)
-    code, _, err = ask(capsys, "lineage", id, "--format", "json")
-    assert code == 0
+    _, err = end_with(capsys, 0, "lineage", id, "--format", "json")
     assert "the artifact store, which does not have" in err
 
 
