@@ -79,16 +79,11 @@ def touched(repo, git):
     }
 
 
-def script(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(textwrap.dedent(text))
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
-
-
 def python_hook(path, text):
     """Write a hook that runs the program *text* with this Python, in the environment that git gives the hook."""
-    return script(path, f"#!{sys.executable}\n{textwrap.dedent(text)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!{sys.executable}\n{textwrap.dedent(text)}")
+    path.chmod(0o755)
 
 
 class TestPlaces:
@@ -249,15 +244,14 @@ class TestHooks:
         with Client(code_repo) as client:
             assert client.get_version("flowers@1").code.commit == git(code_repo, "rev-parse", "HEAD")
 
-    def test_gitmodel_in_a_server_hook_reads_the_pushed_commits_and_refuses_to_write(self, code_repo, git, tmp_path):
-        server = tmp_path / "server.git"
-        git(tmp_path, "init", "-q", "--bare", str(server))
-        git(code_repo, "remote", "add", "origin", str(server))
+    def test_gitmodel_in_a_server_hook_reads_the_pushed_commits_and_refuses_to_write(
+        self, code_repo, git, tmp_path, origin
+    ):
         with Client(code_repo) as client:
             client.register_model("iris").create_version().set_stage("production")
         git(code_repo, "push", "-q", "origin", "gitmodel", "refs/tags/model/*:refs/tags/model/*")
         python_hook(
-            server / "hooks" / "pre-receive",
+            origin / "hooks" / "pre-receive",
             f"""
             import sys
             from gitmodel import Client, GitModelError
@@ -280,39 +274,28 @@ class TestHooks:
         assert (first, second) == ("1", "2")
         assert refusal.startswith("6 ")
         assert "quarantine" in refusal
-        assert git(server, "rev-parse", "gitmodel") == git(code_repo, "rev-parse", "gitmodel")
-        assert git(server, "fsck", "--no-dangling") == ""
+        assert git(origin, "rev-parse", "gitmodel") == git(code_repo, "rev-parse", "gitmodel")
+        assert git(origin, "fsck", "--no-dangling") == ""
 
     def test_a_write_that_a_reference_transaction_hook_refuses_changes_nothing(self, code_repo):
         build(code_repo)
-        before = editing.state(code_repo)
-        script(
-            code_repo / ".git" / "hooks" / "reference-transaction",
-            """\
-            #!/bin/sh
-            if [ "$1" = prepared ] && grep -q refs/heads/gitmodel; then echo "not on a Friday" >&2; exit 1; fi
-            """,
-        )
-        with Client(code_repo) as client, error_with_hint(Refused, "not on a Friday"):
+        hook = 'if [ "$1" = prepared ] && grep -q refs/heads/gitmodel; then echo "not on a Friday" >&2; exit 1; fi'
+        editing.write_script(code_repo / ".git/hooks/reference-transaction", hook)
+        refused = error_with_hint(Refused, "not on a Friday")
+        with editing.refs_unchanged(code_repo), Client(code_repo) as client, refused:
             client.get_version("iris@3").set_stage("production")
-        assert editing.state(code_repo) == before
 
     def test_a_demotion_is_pending_if_a_hook_refuses_to_delete_the_stage_tag(self, code_repo):
         build(code_repo)
-        script(
-            code_repo / ".git" / "hooks" / "reference-transaction",
-            """\
-            #!/bin/sh
-            if [ "$1" = prepared ] && grep -q "0000000 refs/tags/"; then echo "tags stay" >&2; exit 1; fi
-            """,
-        )
+        refusal = 'if [ "$1" = prepared ] && grep -q "0000000 refs/tags/"; then echo "tags stay" >&2; exit 1; fi'
+        hook = editing.write_script(code_repo / ".git/hooks/reference-transaction", refusal)
         with Client(code_repo) as client:
             iris = client.get_model("iris")
             with pytest.raises(Refused, match=r"is recorded, but not all of it is in force: .*tags stay"):
                 iris.demote("production")
             (state,) = iris.stages
             assert (state.recorded, state.in_force, state.pending) == (None, 2, True)
-            (code_repo / ".git" / "hooks" / "reference-transaction").unlink()
+            hook.unlink()
             assert [ref.stage for ref in client.apply().moved] == ["production"]
             assert iris.stages == []
 
@@ -406,21 +389,17 @@ class TestRefusals:
 
         def replace(version):
             code = f'case "$*" in *version*) echo "git version {version}" ;; *) exec {shutil.which("git")} "$@" ;; esac'
-            script(tmp_path / "bin" / "git", f"#!/bin/sh\n{code}\n")
+            editing.write_script(tmp_path / "bin" / "git", code)
             monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
         return replace
 
     @pytest.mark.parametrize("version", ["2.33.8", "2.17.1", "1.9.5.msysgit.1"])
     def test_a_git_that_is_too_old_is_refused(self, code_repo, replace_git, version):
-        with editing.refs_unchanged(code_repo):
-            replace_git(version)
-            with (
-                Client(code_repo) as client,
-                pytest.raises(UsageError, match=f"git version {version} is too old") as caught,
-            ):
-                client.register_model("iris")
-        assert caught.value.hint == "install git 2.34 or newer"
+        replace_git(version)
+        refused = error_with_hint(UsageError, f"git version {version} is too old", "install git 2.34 or newer")
+        with editing.refs_unchanged(code_repo), Client(code_repo) as client, refused:
+            client.register_model("iris")
 
     @pytest.mark.parametrize("version", ["2.34.1", "2.39.5 (Apple Git-154)", "3.0.0", "2.55.GIT", "from a fork"])
     def test_a_recent_git_is_accepted_in_any_form_of_its_version_text(self, code_repo, replace_git, version):
@@ -432,11 +411,8 @@ class TestRefusals:
     def test_a_write_without_a_name_or_email_of_the_user_is_refused(self, code_repo, git, hermetic, missing):
         git(code_repo, "config", "--global", "--unset", f"user.{missing}")
         git(code_repo, "config", "--global", "user.useConfigOnly", "true")
-        with (
-            editing.refs_unchanged(code_repo),
-            Client(code_repo) as client,
-            error_with_hint(UsageError, "git does not know who you are", "git config --global user.name"),
-        ):
+        refused = error_with_hint(UsageError, "git does not know who you are", "git config --global user.name")
+        with editing.refs_unchanged(code_repo), Client(code_repo) as client, refused:
             client.register_model("iris")
 
     def test_a_write_takes_name_and_email_of_the_user_from_the_environment(self, code_repo, git, monkeypatch):

@@ -37,7 +37,7 @@ def run_of(client, id, *steps):
 def write(client, *records):
     """Write the records of runs to the branch, without gitmodel's checks."""
     files = {paths.run_file(record.id): codec.encode(record) for record in records}
-    edit(client.repository.common_dir, files)
+    transact(client.repository, lambda snapshot: Change(None, "Write runs by hand", files=files))
 
 
 def write_runs(client, *runs):
@@ -285,7 +285,7 @@ def test_lineage_reports_a_damaged_record_and_shows_the_rest(client, capsys):
     write_runs(client, ("make", {"x": A}, {"y": B}))
     bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     data = f'id = "{A}"\nnot toml'.encode()
-    edit(client.repository.common_dir, {bad: data})
+    transact(client.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
     assert "make-0000" in succeed(capsys, "lineage", B)
     out, err = end_with(capsys, 0, "lineage", A, "--format", "json")
     assert json.loads(out)["unread"] == [bad]
