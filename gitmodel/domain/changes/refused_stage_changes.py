@@ -30,7 +30,7 @@ def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* changes a `proposal_only` stage, with the `git model propose` command for this change.
+    """Raise Refused if *change* changes a `proposal_only` stage. The hint proposes the same change.
 
     Allows every change on the branch of a proposal, and changes of the stages in `change.admitted`.
     """
@@ -107,9 +107,9 @@ def _named(refs: list[StageRef]) -> str:
 
 
 def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
-    """Return the arguments of `git model propose` for those of *entries* that are of a model of a stage in *changed*.
+    """Return the arguments of `git model propose` that make the same changes as *change* in a proposal.
 
-    *entries* are all stages whose files *change* writes.
+    *entries* are the stages whose files *change* writes. Only models of the stages in *changed* are proposed.
     """
     models = {ref.model for ref in changed}
     words = []

@@ -379,7 +379,7 @@ def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
 
 
 def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
-    """Raise UsageError if a link of the version *of* has an invalid name or kind, Conflict if two have one name."""
+    """Raise UsageError for a link of the version *of* with an invalid name or kind, Conflict for two with one name."""
     seen: dict[str, str] = {}
     for link in links:
         check_name(link.name, "artifact")

@@ -23,14 +23,14 @@ class Fault(NamedTuple):
     of: tuple[Place, ...] = ()
 
 
-def faults(snapshot: Snapshot, was: Files, model: str, touched: Collection[str]) -> Iterator[Fault]:
+def faults(snapshot: Snapshot, old_files: Files, model: str, touched: Collection[str]) -> Iterator[Fault]:
     """Yield the invariants of *model* that *snapshot* breaks after a replay changed the files at the paths *touched*.
 
-    Checks these records, and the records that refer to them or to which they refer. *was* are the files on the remote's
-    branch before the replay. A version in two stages is not reported, because the replay corrects this later.
+    Checks these records, and the records that refer to them or to which they refer. *old_files* are the files on the
+    remote's branch before the replay. A version in two stages is not reported, because the replay corrects this later.
     """
     files = snapshot.files
-    holds = invariants.read_records(files, related(files, touched) | related(was, touched))
+    holds = invariants.read_records(files, related(files, touched) | related(old_files, touched))
     if holds.record is None or not holds.record.exists:
         if any(path in holds.files for path in touched if path != paths.model_file(model)):
             yield Fault(f"{model} is gone at the remote")

@@ -186,7 +186,7 @@ def judge_again(
     """Judge the gates of *rule* for a *version* that is in the stage, as if it entered now.
 
     *replaced* is the version that was in the stage before, which expressions call `holder`. Leaves out gates that read
-    `stage`, which was another one at the entry, and, if *replaced* is None, gates that read `holder`.
+    `stage`, because the version entered from another stage, and, if *replaced* is None, gates that read `holder`.
     """
     holder = {} if replaced is None else _seen(replaced)
     record = {**_seen(version), "holder": holder, "model": _model_fields(version.model, model)}

@@ -65,7 +65,7 @@ def _store_faults(record: RegistryRecord) -> Iterator[Problem]:
 
 
 def _signer_faults(record: RegistryRecord, text: str) -> Iterator[Problem]:
-    """Yield the problems of `allowed_signers`, which holds *text*."""
+    """Yield the problems of the file `allowed_signers` with the content *text*."""
     for fault in signers.faults(text):
         yield Problem(paths.SIGNERS, "", "registry.signers", fault)
     asking = next((rule.name for rule in record.stages if rule.signed), "")

@@ -92,7 +92,9 @@ def unportable_paths(paths: Iterable[str]) -> list[str]:
 
 
 def file_name_fault(name: str) -> str:
-    """Return the reason why not every system can write a file or folder called *name*, or why it is hidden; else "".
+    """Return the reason why *name* cannot be the name of an artifact's file or folder, or "".
+
+    A name is one part of a path that every system can write, and that is not hidden.
 
     >>> [file_name_fault(name) for name in ("model.onnx", "epoch=1 (best).ckpt", "modèle.pt")]
     ['', '', '']

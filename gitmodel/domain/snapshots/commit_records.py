@@ -57,7 +57,10 @@ def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
 
 
 def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
-    """Return the stage or alias that the record *what* is about; None for another record or one without effect."""
+    """Return the stage or alias that the record *what* is about.
+
+    Returns None for a record of another kind, and for one that readers ignore.
+    """
     if what is None or what.kind not in ("stage", "alias"):
         return None
     if what.key in registry.stage_names:
@@ -255,7 +258,10 @@ class CommitRecords(Frozen, eq=False):
         yield from sorted(filter(None, map(number_of, found)), reverse=True)
 
     def count_present(self, model: str) -> tuple[int, bool]:
-        """Count the versions of *model* that are not deleted, including damaged ones, and tell if none is damaged."""
+        """Count the versions of *model* that are not deleted, including damaged ones.
+
+        The second value is True if no version is damaged.
+        """
         found = (paths.version_file(model, number) for number in self.newest_numbers(model))
         present, whole = 0, True
         for record in self.files.load_many(found, records.VersionRecord, newer=self.newer):

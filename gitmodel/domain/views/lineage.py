@@ -164,7 +164,7 @@ def nearest(lineage: Lineage, most: int) -> Lineage:
 
 
 def _breadth_first(lineage: Lineage) -> dict[str, str | None]:
-    """Map each node to the node before it on a shortest way from the root, the nearest nodes first."""
+    """Return, by node, the node before it on a shortest way from the root (None: the root); the nearest nodes first."""
     neighbours: dict[str, list[str]] = {}
     for edge in lineage.edges:
         neighbours.setdefault(edge.source, []).append(edge.target)

@@ -24,7 +24,7 @@ class FieldChange(Frozen):
 
 
 class VersionChange(Frozen):
-    """A *commit* that changed the record of a version. The change of *author* came to the branch at *when*."""
+    """A *commit* that changed the record of a version. *author* made the change, which came to the branch at *when*."""
 
     commit: Oid
     author: str

@@ -166,7 +166,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for *word*, a misspelling of the key `stages`, with a problem that closes all stages."""
+    """Return an entry for *word*, a misspelling of the key `stages`, which keeps versions out of all stages."""
     key = toml_values.shown(word)
     fault = Problem(
         path, key, "registry.rules", "is no key, so gitmodel does not read the rules in it: write [[stages]]"
