@@ -7,7 +7,6 @@ at reads. Python handles follow their version to its new number.
 import json
 import logging
 import subprocess
-import warnings
 from typing import Annotated
 
 import pytest
@@ -26,6 +25,9 @@ from gitmodel import (
     pipeline,
     step,
 )
+
+# a test fails if gitmodel asks for a confirmation that the test does not expect
+pytestmark = pytest.mark.filterwarnings("error::gitmodel.RenumberedWarning")
 
 
 @pytest.fixture
@@ -123,9 +125,7 @@ def test_the_argument_renumbered_confirms_a_renumbered_number_once(bob, handle):
     version.set_stage("staging")
     version.log_metadata(loss=1)
     assert held(bob) == {"production": 2, "staging": 4}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        bob.get_version("iris@4").set_stage("production")
+    bob.get_version("iris@4").set_stage("production")
     with pytest.raises(UsageError, match="was not renumbered"):
         bob.get_version("iris@4", renumbered=True)
     assert (handle.number, handle.metadata["who"]) == (5, "bob")
@@ -166,23 +166,19 @@ def test_references_by_name_stage_alias_or_latest_need_no_confirmation(ada, bob)
     ada.push()
     bob.get_model("iris").create_version("1.1")
     bob.pull()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        bob.get_version("iris@1.1").set_stage("staging")
-        bob.get_version("iris@1.0").add_alias("best")
-        bob.get_version("iris@best").log_metadata(a=1)
-        bob.get_version("iris").log_metadata(a=1)
-        bob.get_version("iris@5").log_metadata(b=1)
+    bob.get_version("iris@1.1").set_stage("staging")
+    bob.get_version("iris@1.0").add_alias("best")
+    bob.get_version("iris@best").log_metadata(a=1)
+    bob.get_version("iris").log_metadata(a=1)
+    bob.get_version("iris@5").log_metadata(b=1)
     assert held(bob) == {"best": 4, "production": 2, "staging": 5}
 
 
 def test_renumbered_numbers_need_no_confirmation_in_other_clones(team, ada, bob, handle):
     bob.push()
     ada.pull()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        ada.get_version("iris@4").set_stage("staging")
-        ada.get_version("iris@5").set_stage("production")
+    ada.get_version("iris@4").set_stage("staging")
+    ada.get_version("iris@5").set_stage("production")
     assert not [ref for ref in all_refs(team.folder / "ada") if "renumbered" in ref]
     assert not [ref for ref in all_refs(team.folder / "remote.git") if "renumbered" in ref]
 

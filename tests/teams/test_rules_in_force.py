@@ -337,6 +337,16 @@ class TestInAClone:
     def remote_rules(self, bare):
         return editing.run(bare, "rev-parse", RULES)
 
+    @pytest.fixture
+    def old_rules(self, gated, bob, bare):
+        """The id of the rules tag at the remote before Ada removed the gate and Bob pulled."""
+        old = self.remote_rules(bare)
+        editing.edit(gated.repository.common_dir, rules())
+        gated.push()
+        gated.apply(push=True)
+        bob.pull()
+        return old
+
     def test_the_rules_tag_is_pushed_and_pulled_with_the_branch(self, gated, bob, bare):
         tag = self.remote_rules(bare)
         assert tag == editing.run(bob.repository.common_dir, "rev-parse", RULES)
@@ -364,13 +374,8 @@ class TestInAClone:
         assert bob.get_version("iris@production").number == 1
 
     @pytest.mark.parametrize("how", ["deleted", "set back"])
-    def test_a_pull_refuses_a_remote_whose_rules_tag_was_deleted_or_set_back(self, gated, bob, bare, how):
-        old = self.remote_rules(bare)
-        editing.edit(gated.repository.common_dir, rules())
-        gated.push()
-        gated.apply(push=True)
-        bob.pull()
-        editing.run(bare, *(["update-ref", "-d", RULES] if how == "deleted" else ["update-ref", RULES, old]))
+    def test_a_pull_refuses_a_remote_whose_rules_tag_was_deleted_or_set_back(self, bob, bare, old_rules, how):
+        editing.run(bare, *(["update-ref", "-d", RULES] if how == "deleted" else ["update-ref", RULES, old_rules]))
         for _ in range(2):
             with pytest.raises(Conflict, match=f"was {how}") as caught:
                 bob.pull()
@@ -379,17 +384,12 @@ class TestInAClone:
         bob.push()
 
     @pytest.mark.parametrize("how", ["deleted", "set back", "made by plain git"])
-    def test_the_command_in_the_refusal_restores_the_rules_tag(self, gated, bob, bare, how, git):
-        old = self.remote_rules(bare)
-        editing.edit(gated.repository.common_dir, rules())
-        gated.push()
-        gated.apply(push=True)
-        bob.pull()
+    def test_the_command_in_the_refusal_restores_the_rules_tag(self, bob, bare, old_rules, how, git):
         right = self.remote_rules(bare)
         if how == "deleted":
             editing.run(bare, "update-ref", "-d", RULES)
         else:
-            editing.run(bare, "update-ref", RULES, old if how == "set back" else editing.BRANCH)
+            editing.run(bare, "update-ref", RULES, old_rules if how == "set back" else editing.BRANCH)
         clone = bob.repository.git.top
         for words in (["pull"], ["push"], ["apply", "--push"]):
             code, out, err = run_apart(clone, *words)
