@@ -66,6 +66,7 @@ def one_array(column: Any) -> Any:
 
 
 def copying(column: Any) -> dict[str, bool]:
+    """Return the arguments with which `to_numpy` of *column*, an Arrow array, may copy the values."""
     return {} if hasattr(column, "num_chunks") else {"zero_copy_only": False}
 
 
@@ -74,6 +75,7 @@ def refused(misfit: str, hint: str) -> UsageError:
 
 
 def libraries() -> tuple[Any, Any]:
+    """Return the modules pyarrow and pandas. Raises UnusableFormat if one is missing."""
     arrow = library("pyarrow", install="gitmodel[parquet]")
     library("pyarrow.compute", install="gitmodel[parquet]")
     return arrow, library("pandas", install="gitmodel[parquet]")

@@ -168,6 +168,7 @@ def encode_labels(index: Any) -> Spec:
 
 
 def encode_name(name: Any, where: str) -> Any:
+    """Return the label *name* as JSON. If that is not possible, raises UsageError, which calls the label *where*."""
     misfit = values.CELLS.misfit(name, where)
     if misfit:
         raise refused(misfit, "give it a plain name")
@@ -175,6 +176,7 @@ def encode_name(name: Any, where: str) -> Any:
 
 
 def about_index(index: Any) -> Spec:
+    """Return the name of *index*, and its frequency if it has one, for `index_of`."""
     told: Spec = {"name": encode_name(index.name, "the name of the index")}
     freq = getattr(index, "freq", None)
     if freq is not None and not type(index).__name__.startswith("Period"):
@@ -265,6 +267,7 @@ def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
 
 
 def decode_labels(pandas: Any, told: Spec) -> Any:
+    """Return the Index that `encode_labels` encoded as *told*."""
     arrow, _ = libraries()
     if "levels" in told:
         levels = [decode_labels(pandas, level) for level in told["levels"]]
@@ -279,6 +282,7 @@ def decode_labels(pandas: Any, told: Spec) -> Any:
 
 
 def index_of(pandas: Any, array: Any, told: Spec) -> Any:
+    """Return the Index of the values *array* with the name and the frequency in *told*, from `about_index`."""
     found = pandas.Index(array, dtype=array.dtype, name=values.decode(told["name"]), tupleize_cols=False)
     if "freq" in told:
         try:

@@ -41,6 +41,11 @@ def encode_index(pandas: Any, index: Any, add: Any) -> Spec:
 
 
 def decode_index(pandas: Any, told: Spec, table: Any, first: int, start: int, rows: int) -> Any:
+    """Return the row index that `encode_index` encoded as *told*.
+
+    *table* has its columns from the position *first* on. *table* can be a part of the saved table: *rows* rows from the
+    row *start* on.
+    """
     if "range" in told:
         begin, stop, step = told["range"]
         if rows == len(range(begin, stop, step)):
