@@ -111,7 +111,7 @@ class SingleCommits:
         """Fetch the tip of the branch, even if the server's last answer is recent enough. Raises Unreachable."""
         self.renew()
         id = self._ask(HEAD, self._whole.branch, "--heads")
-        self._tip = self._tip_in(self._holder(self._whole.branch, id) if id else None)
+        self._tip = self._tip_in(self._at(self._whole.branch, id))
 
     def move_tip(self) -> None:
         """Make `tip` return the branch's commit in the repository *single*, which this process has pushed."""
@@ -169,19 +169,16 @@ class SingleCommits:
         If the cached answer to *question* is not recent enough, asks the server and fetches the commit. *kind* is an
         option of `git ls-remote`, and *what* describes *ref* in an error.
         """
-        known = self._cache.fresh(question)
-        if known is not None and (known.id is None or self._has(ref, known.id)):
-            id = known.id
-        else:
-            self._cache.refuse_offline(what)
-            id = self._ask(question, ref, kind)
-        return self._holder(ref, id) if id else None
+        answer = self._cache.fresh(question)
+        if answer is not None and (answer.id is None or self._at(ref, answer.id)):
+            return self._at(ref, answer.id)
+        self._cache.refuse_offline(what)
+        return self._at(ref, self._ask(question, ref, kind))
 
-    def _holder(self, ref: str, id: Oid) -> Repository:
-        return self._single if self._single.reader.resolve_id(ref) == id else self._whole
-
-    def _has(self, ref: str, id: Oid) -> bool:
-        return id in (self._single.reader.resolve_id(ref), self._whole.reader.resolve_id(ref))
+    def _at(self, ref: str, id: Oid | None) -> Repository | None:
+        """Return the repository of the cache in which *ref* is at the object *id*, or None."""
+        both = (self._single, self._whole) if id else ()
+        return next((repository for repository in both if repository.reader.resolve_id(ref) == id), None)
 
     def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
         called = self._whole.url
@@ -191,7 +188,7 @@ class SingleCommits:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
         id = refs_in(answer).get(ref)
         with self._cache.lock():
-            if id and not self._has(ref, id):
+            if id and not self._at(ref, id):
                 answer = self._fetch_commits([id], depth=1)
                 if answer.code:
                     raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)

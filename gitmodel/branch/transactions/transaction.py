@@ -94,10 +94,8 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
 
 def adopt(repository: Repository, commit: Oid) -> None:
     """Create the local branch at *commit*, the tip that was fetched from a remote, if there is no local branch."""
-    try:
+    with suppress(Moved):
         repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
-    except Moved:
-        return
 
 
 def reserve(
