@@ -119,7 +119,7 @@ class Repository:
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
         self.commits = Commits(git, self.trees, shallow=shallow)
         self.tags = StageTags(git, self.commits, lambda: self.signing.verifier)
-        self.tips = Tips(git, self.tags, branch, config, shallow)
+        self.tips = Tips(git, self.tags, branch, config)
         self.renumbered = RenumberedRef(self.reader)
         self._objects_folder = objects_folder
         self.server = connect(self) if connect else None

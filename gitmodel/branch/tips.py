@@ -31,7 +31,6 @@ class Tips:
     tags: StageTags
     branch: str
     config: Mapping[str, str]
-    shallow: bool
     _last_with_registry: Oid | None = None  # the last commit in which `_registry_at` found a registry
 
     def __post_init__(self) -> None:
@@ -164,7 +163,9 @@ class Tips:
         remote = self.remote_name()
         specs = read_values(self.git, f"remote.{remote}.fetch") if remote else []
         sources = [spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^")]
-        if not remote or (not self.shallow and any(fnmatchcase(self.branch, source) for source in sources)):
+        if not remote or (
+            not self.tags.commits.shallow and any(fnmatchcase(self.branch, source) for source in sources)
+        ):
             return
         raise NotFound(
             f"the registry is not in this clone: it has no branch {self.name}, and does not fetch all of {remote}",

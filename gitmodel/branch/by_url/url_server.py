@@ -46,7 +46,7 @@ _MOST = 20_000
 
 
 class UrlServer:
-    """The server of the registry at *url*; implements `Server` for the repository *whole* of its cache.
+    """The server of a registry by URL; implements `Server` for the repository *whole* of its cache.
 
     The cache consists of three bare repositories. *whole* has the branch and the stage tags, and fetches contents of
     files when they are read. *single* has single commits without history, which suffice for some reads and writes. A
@@ -54,8 +54,7 @@ class UrlServer:
     moves to a new commit only after the server has accepted it.
     """
 
-    def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:
-        self.url = url
+    def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
         self._whole = whole
         self._single = single
         self._cache = cache
@@ -171,7 +170,7 @@ class UrlServer:
         if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
             return False
         if answer.code:
-            raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), question)
+            raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), question)
         self._whole.reader.close()
         return True
 
@@ -244,20 +243,20 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     # The settings of remotes are left out, because a registry by URL has no remotes: its server is the registry itself.
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
-    trees = partial(_partial_clone_trees, cache, url)
+    trees = partial(_partial_clone_trees, cache)
     build = partial(Repository, branch=name, config=config, url=url, trees=trees)
     commits = build(single, objects_folder=single.git_dir / "objects", shallow=True)
     repository = build(
         whole, objects_folder=whole.git_dir / "objects", shallow=False,
-        connect=lambda repository: UrlServer(repository, commits, cache, url),
+        connect=lambda repository: UrlServer(repository, commits, cache),
     )  # fmt: skip
     if config.get("gitmodel.allowedsigners"):
         repository.tags.extra_check = repository.signing.judged_by_own_signers
     return repository
 
 
-def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> PartialCloneTrees:
-    """Return the trees of *repository*, which is in *cache*. They fetch missing objects from *url* when read."""
+def _partial_clone_trees(cache: UrlCache, repository: Repository) -> PartialCloneTrees:
+    """Return the trees of *repository*, which is in *cache*. They fetch missing objects when these are read."""
 
     def fetch(ids: list[Oid]) -> None:
         cache.refuse_offline("a part")
@@ -269,7 +268,7 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
                 if answer.code and "unadvertised object" in answer.stderr:
                     answer = _fetch_unfiltered(repository)
                 if answer.code:
-                    raise remotes.unreachable(url, "fetched", answer)
+                    raise remotes.unreachable(repository.url, "fetched", answer)
 
     return PartialCloneTrees(
         repository.git, fetch, repository.reader, repository.facts, lacks_folders=repository.shallow
