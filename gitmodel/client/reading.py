@@ -67,7 +67,7 @@ def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -
 
 
 def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
-    """Load and return the object in the artifact *link*. Messages call the artifact *shown*.
+    """Load and return the object in the artifact *link*, which messages call *shown*.
 
     Raises Refused for a format that can run code, unless *trusted* is True.
     """
@@ -86,7 +86,7 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
             if link.is_folder:
                 target = _content(opened.repository, store, link)  # usually in the cache already
             elif here is not None:
-                target.symlink_to(here)  # named, because some libraries choose the format by the suffix
+                target.symlink_to(here)  # with a suffix, by which some libraries choose the format
             else:
                 fetch_artifact(store, link, target)
             with called(target, shown):

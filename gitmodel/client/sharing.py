@@ -26,8 +26,7 @@ def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfe
     repository = opened.repository
     uploads = pushing.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
     chosen = remotes.choose_remote(repository, remote)
-    # Code commits are pushed before the records of versions that name them, so that readers of a record find the
-    # commit.
+    # Code commits are pushed first, so that readers of a record that names a commit find it.
     here = opened.find_kept()
     alone = here is None or here.code.git.common_dir != repository.common_dir
     pushed_code = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(repository.config))

@@ -38,8 +38,8 @@ class ModelHandle:
     owners: Field[list[str]] = Field(list)
     metadata: Field[dict[str, Any]] = Field(dict)
     _ref: ModelRef
-    # The reference that the user wrote, if a pull gave the name in it to this model, so that the user may mean another
-    # model. None if that is not so, or after the user has confirmed that this model is meant.
+    # The reference that the user wrote, if it may mean another model, because a pull gave its name to this model. None
+    # in all other cases, and after the user has confirmed that this model is meant.
     _unconfirmed: ModelRef | None
     # The descriptive fields that were passed to `Model(...)`; {} for a handle.
     _given: Mapping[str, Any]

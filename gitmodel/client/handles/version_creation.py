@@ -53,9 +53,9 @@ def create_version(
         since = opened.repository.renumberings().count
         return Made(VersionRef(model, str(known), since=since), new=False)
     draft = draft._replace(tags=read_words(draft.tags), metadata=read_values(draft.metadata or {}))
-    if key or not opened.job:  # else the name may be taken by this same version, which the job created before
+    if key or not opened.job:  # else this job may have created this version before, with this name
         ref = versions.check_creation(opened.writer, ref, draft, artifacts=given.kinds)
-    if given.sources and own_code is None:  # here before storing artifacts; `record_code` checks again
+    if given.sources and own_code is None:  # before artifacts are stored; `record_code` checks again
         opened.check_code()
     storing.check_formats(given)
     links = storing.store_given(opened, model, given)

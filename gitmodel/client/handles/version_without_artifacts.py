@@ -50,8 +50,8 @@ class VersionHandle:
     _origin: OpenRegistry
     # A reference that still names this version after a pull has renumbered it.
     _ref: VersionRef
-    # The reference that the user wrote, if a pull gave the number in it to this version, so that the user may mean
-    # another version. None if that is not so, or after the user has confirmed that this version is meant.
+    # The reference that the user wrote, if it may mean another version, because a pull gave its number to this version.
+    # None in all other cases, and after the user has confirmed that this version is meant.
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class OpenedClient:
-    """The parts of an open registry, which the methods of `Client` use.
+    """The open registry, for the methods of `Client`.
 
-    The class of methods for each topic inherits from this class, and `Client` inherits from all of these.
+    A class for each topic, such as `StageMethods`, inherits from this class, and `Client` inherits from all of them.
     """
 
     _opened: OpenRegistry
@@ -65,7 +65,7 @@ class OpenedClient:
 
 
 def model_ref(name: str, renumbered: bool) -> ModelRef:
-    """Return the reference that means the model *name*, which a person wrote. Raises UsageError for an invalid name.
+    """Return a reference to the model *name*, as a person wrote it. Raises UsageError for an invalid name.
 
     *renumbered* is as in `Client.get_model`.
     """
@@ -73,7 +73,7 @@ def model_ref(name: str, renumbered: bool) -> ModelRef:
 
 
 def version_ref(reference: str | VersionRef, renumbered: bool = False) -> VersionRef:
-    """Return *reference*, which a person wrote, as a `VersionRef`. Raises UsageError if it cannot be parsed.
+    """Return *reference*, as a person wrote it, as a `VersionRef`. Raises UsageError if it cannot be parsed.
 
     *renumbered* is as in `Client.get_version`.
     """

@@ -70,7 +70,7 @@ class OpenRegistry:
 
     @property
     def lasting(self) -> OpenRegistry:
-        """The open registry that a handle uses: this one or, after a transaction has ended, the one that began it."""
+        """This open registry or, after the transaction of this one has ended, the one that began it. Handles use it."""
         return self._outer or self
 
     @cached_property
@@ -147,7 +147,7 @@ class OpenRegistry:
         inside._outer = self
 
     def require_branch(self, verb: str) -> None:
-        """Raise UsageError if this is a past state of the registry or a transaction, or in the block of a transaction.
+        """Raise UsageError if this is a past state of the registry, or if a transaction of it is open in this thread.
 
         Methods that write to the branch themselves call this first. *verb* is the name of the method, for the message.
         """
@@ -190,13 +190,26 @@ class OpenRegistry:
         code = self.find_code()
         return code.read_state() if code else Code(outside=True)
 
-    def check_code(self) -> None:
-        """Raise Refused if the settings forbid creating a version from the current code.
+    def check_code(self) -> str:
+        """Return the stricter of the registry's and this machine's settings for uncommitted changes.
 
-        A setting can forbid uncommitted changes. If they would be stored as a snapshot, a file among them that looks
-        like credentials is forbidden, too.
+        It is "record", "snapshot" or "refuse". Raises Refused if it forbids to create a version from the current code:
+        if there are uncommitted changes, or if a snapshot of them would have a file that looks like credentials.
         """
-        self._check_code(self._dirty())
+        from gitmodel.lineage.code import recorded_code
+
+        rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("code").code)
+        dirty = rules.dirty if rules else "record"
+        if mine := self.environ.get("GITMODEL_DIRTY"):
+            settings = [mine]
+        else:
+            settings = [config.get("gitmodel.dirty", "") for config in (self.repository.config, self._code_config)]
+        for setting in settings:
+            dirty = recorded_code.choose_dirty(dirty, setting)
+        if dirty != "record":
+            allow_credentials = self.repository.allows_credentials
+            recorded_code.check_code(self.find_code(), dirty=dirty, allow_credentials=allow_credentials)
+        return dirty
 
     def record_code(self) -> Code:
         """Return the state of the code repository as a version records it, and create a ref that keeps its commit.
@@ -206,8 +219,7 @@ class OpenRegistry:
         """
         from gitmodel.lineage.code.recorded_code import record_code, snapshot_limit
 
-        dirty = self._dirty()
-        self._check_code(dirty)
+        dirty = self.check_code()
         limit = snapshot_limit({**self.repository.config, **self._code_config})
         return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=limit)
 
@@ -215,25 +227,6 @@ class OpenRegistry:
         """Return True if `[formats] pickle` in `gitmodel.toml` allows pickle for values that no other format stores."""
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("formats").formats)
         return rules is not None and rules.pickle
-
-    def _check_code(self, dirty: str) -> None:
-        if dirty != "record":
-            # imported here: most versions need no check
-            from gitmodel.lineage.code.recorded_code import check_code
-
-            check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
-
-    def _dirty(self) -> str:
-        """Return the stricter of the settings of registry and machine for uncommitted changes, such as "snapshot"."""
-        from gitmodel.lineage.code.recorded_code import choose_dirty
-
-        rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("code").code)
-        policy = rules.dirty if rules else "record"
-        if mine := self.environ.get("GITMODEL_DIRTY"):
-            return choose_dirty(policy, mine)
-        for config in (self.repository.config, self._code_config):
-            policy = choose_dirty(policy, config.get("gitmodel.dirty", ""))
-        return policy
 
     @cached_property
     def _code_config(self) -> Mapping[str, str]:

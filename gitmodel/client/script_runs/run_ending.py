@@ -67,9 +67,9 @@ def succeed(run: RunRecording) -> None:
 
 
 def fail(run: RunRecording, error: BaseException) -> None:
-    """Record *run* as failed because of *error*, or as cancelled if that is a KeyboardInterrupt. Raise no error.
+    """Record *run* as failed because of *error*, or as cancelled if *error* is a KeyboardInterrupt. Raise no error.
 
-    If the run cannot be recorded, this logs the reason, so that the caller can raise *error* again.
+    If the run cannot be recorded, logs the reason, so that the caller can raise *error* again.
     """
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
@@ -111,7 +111,7 @@ def _refuse_removed(run: RunRecording) -> None:
 
 
 def _commit(run: RunRecording, rules: RunRules, *, with_stages: bool) -> bool:
-    """Write the commit of *run*, which succeeded. If *rules* exclude the run, write none and return False.
+    """Write the commit of *run*, which succeeded. If *rules* say not to record the run, write none and return False.
 
     If *with_stages* is False, leaves out the changes of stages and aliases that the script asked for.
     """

@@ -222,7 +222,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.workers.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # says where the registry is, so it is written to the current repository
+    if key == "repo":  # written to the current repository, because it says where its registry is
         folder = invocation.folder
         now = administration.choose_registry(Path(folder), value, environ=os.environ, named=folder != ".")
     else:
