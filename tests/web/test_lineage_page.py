@@ -11,7 +11,7 @@ from browser import Visitor, accessibility_faults, looks
 from layout import layout_faults
 
 from gitmodel import Client
-from gitmodel.domain.views.lineage_depth import depth, within
+from gitmodel.domain.views.lineage import depth, within
 from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
 

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from gitmodel.client.model_stages import ModelStages
     from gitmodel.client.tables import HistoryTable, VersionDiff
     from gitmodel.domain.views.lineage import Lineage
-    from gitmodel.lineage.history.events import Event, FieldOrigin
+    from gitmodel.lineage.history.events import Event, FieldOrigin, VersionChanges
     from gitmodel.lineage.history.maintenance import Maintained
     from gitmodel.lineage.history.rule_history import RuleChange
-    from gitmodel.lineage.history.version_changes import VersionChanges
 
 
 class HistoryMethods(OpenedClient):
@@ -145,7 +144,7 @@ class HistoryMethods(OpenedClient):
         ...     print(change.author, [(one.field, one.before, one.after) for one in change.fields])
         Ada [('metadata.accuracy', 0.9, 0.95)]
         """
-        from gitmodel.lineage.history.version_changes import VersionChanges
+        from gitmodel.lineage.history.events import VersionChanges
 
         return VersionChanges(self._renewed().repository)
 

@@ -1,4 +1,4 @@
-"""`log` and `blame`: the events of a model or version, and the commit that last set each field of a version."""
+"""`log` and `blame`: the events of a model or version, the changes of its fields, and who last set each field."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
 from gitmodel.registry.promotion import judging
 
@@ -59,6 +60,25 @@ class FieldOrigin(Frozen):
     author: str
     when: datetime
     pull_request: str = ""
+
+
+class FieldChange(Frozen):
+    """A change of a *field* (a dotted name): its values *before* and *after* a commit (None: not set)."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class VersionChange(Frozen):
+    """A *commit* that changed the record of a version. *author* made the change, which came to the branch at *when*."""
+
+    commit: Oid
+    author: str
+    when: datetime
+    reason: str
+    pull_request: str
+    fields: tuple[FieldChange, ...]
 
 
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
@@ -272,3 +292,41 @@ def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
         return ""
     formers = now.former_names(model)
     return next((name for name in formers if before.files.names(paths.model_folder(name))), "")
+
+
+class VersionChanges:
+    """The changes of the records of all versions. Creating this object walks through the history once.
+
+    *fault* is the reason why older changes are missing, such as a shallow clone; "" if none are missing.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self.fault = ""
+        self._repository = repository
+        self._snapshot = repository.snapshot()
+        self._found: dict[tuple[str, int], list[tuple[BranchCommit, FileChange]]] = {}
+        tip = self._snapshot.commit
+        # Kind M: only commits that modified an existing file. Creating a version or renaming its model adds and removes
+        # files. The walk reads all files below `models`, because matching a pattern of version files would double git's
+        # time.
+        walked = walk_branch(repository, tip, paths.MODELS, kinds="M") if tip else ()
+        try:
+            for entry in walked:
+                for file in entry.changes:
+                    what = paths.parse_path(file.path)
+                    if what is not None and what.kind == "version":
+                        self._found.setdefault((what.model, int(what.key)), []).append((entry, file))
+        except Invalid as error:
+            self.fault = error.message
+
+    def of(self, model: str, number: int) -> Iterator[VersionChange]:
+        """Yield the changes of the version *number* of *model*, newest first, also those under former model names."""
+        for name in (model, *self._snapshot.former_names(model)):
+            for entry, file in self._found.get((name, number), ()):
+                yield self._read(entry, file)
+
+    def _read(self, entry: BranchCommit, file: FileChange) -> VersionChange:
+        before, after = fields_of(file.before, file.path), fields_of(file.after, file.path)
+        author, when, request = _facts(self._repository, entry, file.path)
+        fields = tuple(FieldChange(name, before.get(name), after.get(name)) for name in changed_fields(before, after))
+        return VersionChange(entry.commit.id, author, when, messages.prose(entry.commit.message), request, fields)

@@ -15,8 +15,8 @@ from gitmodel.web.registry_data.version_data import VersionData, remembered
 
 if TYPE_CHECKING:
     from gitmodel.branch.history.stage_history import StageEvent
+    from gitmodel.lineage.history.events import VersionChange, VersionChanges
     from gitmodel.lineage.history.rule_history import RuleChange
-    from gitmodel.lineage.history.version_changes import VersionChange, VersionChanges
 
 
 class HistoryData(VersionData):

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from gitmodel.branch.by_url.url_cache import cache_folder
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import rounded
-from gitmodel.domain.views.lineage_depth import within
+from gitmodel.domain.views.lineage import within
 from gitmodel.domain.views.lineage_drawing import tree
 from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gitmodel.domain.views.lineage import Lineage, nearest
-from gitmodel.domain.views.lineage_depth import depth
+from gitmodel.domain.views.lineage import Lineage, depth, nearest
 from gitmodel.domain.views.lineage_drawing import in_stages, tree
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen

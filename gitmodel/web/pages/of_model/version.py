@@ -21,7 +21,7 @@ from gitmodel.web.shown_text import safe_url
 
 if TYPE_CHECKING:
     from gitmodel.branch.history.stage_history import StageEvent
-    from gitmodel.lineage.history.version_changes import FieldChange, VersionChange
+    from gitmodel.lineage.history.events import FieldChange, VersionChange
     from gitmodel.registry.recorded_runs.runs import RunView
 
 # The greatest number of values of the metadata on the page; the JSON of `git model show` has all values.
