@@ -9,7 +9,7 @@ from gitmodel.domain.changes.purging import purges
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import shown_url
-from gitmodel.errors import GitModelError, NotFound
+from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.registry.named_stores.needed_artifacts import version_links
 from gitmodel.registry.named_stores.store_access import Access
@@ -99,15 +99,18 @@ def _compare(
     gone = purges(snapshot)
     seen: dict[str, set[str]] = {}
     unsure = any(state.error for state in states)
-
-    def look(reference: str, link: ArtifactLink) -> None:
+    damaged = []
+    for reference, link in version_links(snapshot):
+        if isinstance(link, Invalid):
+            damaged.append(f"{reference}: {link.message}")
+            continue
         model = reference.partition("@")[0]
         state = models.setdefault(model, ModelState(model))
         if not link.is_external and link.digest in missing:
             known = missing[link.digest]
             missing[link.digest] = replace(known, versions=(*known.versions, reference))
         if link.digest in seen.setdefault(model, set()):
-            return
+            continue
         seen[model].add(link.digest)
         state.artifacts += 1
         state.size += link.size
@@ -125,8 +128,6 @@ def _compare(
                 state.missing += 1
                 if link.digest not in missing:
                     missing[link.digest] = Missing(lost[0], link.name, link.size, (reference,), len(lost))
-
-    damaged = version_links(snapshot, look)
     for model in snapshot.model_names():
         if model in models:
             models[model].versions = snapshot.count_present(model)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -163,24 +163,17 @@ def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
         return reader.read(count)
 
 
-def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
-    """Call *found* with each version's reference and each of its links. Return the errors of damaged records."""
-    damaged = []
+def version_links(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink | Invalid]]:
+    """Yield the reference of each version with each of its links, or with the error of its damaged record."""
     for model in snapshot.model_names():
         for reference, record in every_version(snapshot, model):
-            if isinstance(record, Invalid):
-                damaged.append(f"{reference}: {record.message}")
-            else:
-                for link in record.links:
-                    found(reference, link)
-    return damaged
+            yield from ((reference, link) for link in ((record,) if isinstance(record, Invalid) else record.links))
 
 
 def folders(snapshot: Snapshot) -> set[str]:
     """Return the digests of the manifests of all folders that are artifacts or attachments of versions."""
-    found: set[str] = set()
-    version_links(snapshot, lambda _, link: found.add(link.digest) if link.is_folder else None)
-    return found
+    links = (link for _, link in version_links(snapshot))
+    return {link.digest for link in links if isinstance(link, ArtifactLink) and link.is_folder}
 
 
 def _tips(repository: Repository) -> list[Oid]:

@@ -10,7 +10,6 @@ from gitmodel.domain.changes.purging import plan_purge as plan_tombstones
 from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.manifest import ManifestEntry
-from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen
@@ -52,9 +51,9 @@ def _plan(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
     external: list[str] = []
     others: set[str] = set()
     folder = False
-
-    def look(reference: str, link: ArtifactLink) -> None:
-        nonlocal folder
+    for reference, link in version_links(snapshot):
+        if isinstance(link, Invalid):
+            continue
         if link.digest == digest:
             (external if link.is_external else versions).append(reference)
             folder = folder or (link.is_folder and not link.is_external)
@@ -65,8 +64,6 @@ def _plan(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
                 others.update(inside)
                 if digest in inside:
                     versions.append(reference)
-
-    version_links(snapshot, look)
     if external and not versions:
         raise UsageError(
             f"{digest} is an external artifact of {external[0]}: gitmodel never stored its bytes",
