@@ -219,7 +219,7 @@ def test_a_server_that_denies_access_is_reported_with_advice(server, tmp_path):
     (tmp_path / "model").write_bytes(b"a model")
     with pytest.raises(Unreachable, match="refuses") as caught:
         put_path(store, tmp_path / "model")
-    assert digest_of(b"a model") in caught.value.message
+    assert digest_of(b"a model")[9:] in caught.value.message  # S3's key of the object has a slash after two digits
     assert store.url in caught.value.message
     assert "ask for access" in caught.value.hint
 
