@@ -1,18 +1,16 @@
 """The pages of runs, rules and health, the feed, and the files for bots, of the demo and of a registry with faults."""
 
 import json
-import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urljoin
 
 import editing
 import pytest
 from browser import Visitor, accessibility_faults, looks
 from layout import layout_faults
-from site_files import twin
+from site_files import dead_links, twin
 
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.cli import run as run_program
@@ -155,13 +153,7 @@ def test_used_by_lists_versions_whose_runs_read_an_artifact_and_did_not_also_mak
 
 
 def test_no_link_of_the_demo_is_dead(site: Path) -> None:
-    dead = set()
-    for file in site.rglob("*.html"):
-        for address in re.findall(r'(?:href|src)="([^"#]+)', file.read_text(encoding="utf-8")):
-            target = unquote(urljoin(f"/{file.relative_to(site)}", address))
-            if ":" not in address and not (site / target[1:]).is_file():
-                dead.add((str(file.relative_to(site)), address))
-    assert dead == set()
+    assert set(dead_links(site)) == set()
 
 
 def test_the_page_of_a_failed_run_is_accessible_and_nothing_is_cut_off(site: Path, visitor: Visitor) -> None:

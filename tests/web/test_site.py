@@ -6,12 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
-from site_files import files_in
+from site_files import dead_links, files_in
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, Refused, Unreachable
@@ -48,28 +46,6 @@ def registry(client: Client) -> Client:
     client.set_alias("iris@3", "champion")
     client.register_model("empty")
     return client
-
-
-class Links(HTMLParser):
-    """Collects the addresses in a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for key, value in attrs if key in ("href", "src") and value]
-
-
-def dead_links(folder: Path) -> Iterator[str]:
-    """Yield the links of the pages in *folder* to files that do not exist."""
-    for page in folder.rglob("*.html"):
-        links = Links()
-        links.feed(page.read_text(encoding="utf-8"))
-        for link in links.found:
-            parts = urlsplit(link)
-            if not parts.scheme and parts.path and not (page.parent / unquote(parts.path)).is_file():
-                yield f"{page.relative_to(folder)}: {link}"
 
 
 @pytest.mark.parametrize("only_staged", [False, True])

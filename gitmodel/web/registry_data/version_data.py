@@ -46,10 +46,10 @@ def remembered(
 
     @wraps(method)
     def ask(self: Any, /, *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Answer:
-        answers = vars(self).setdefault(name, {})
-        if arguments not in answers:
-            answers[arguments] = method(self, *arguments, **named)
-        answer: _Answer = answers[arguments]
+        answers, key = vars(self).setdefault(name, {}), (*arguments, *named.items())
+        if key not in answers:
+            answers[key] = method(self, *arguments, **named)
+        answer: _Answer = answers[key]
         return answer
 
     return ask
@@ -72,17 +72,17 @@ def private_paths(client: Client) -> tuple[str, ...]:
 class VersionData:
     """The models and versions of the registry of *client* at one moment. Each part is read once, when it is needed.
 
-    *known* are facts that an earlier export kept; they are used for versions whose record has not changed. Raises
-    NotFound if there is no registry. `is_current` returns False after the registry changed.
+    *kept_facts* are facts that an earlier export kept. They are used for versions whose record has not changed. Raises
+    NotFound if there is no registry.
     """
 
-    def __init__(self, client: Client, options: SiteOptions, known: Facts | None = None) -> None:
+    def __init__(self, client: Client, options: SiteOptions, kept_facts: Facts | None = None) -> None:
         self.client = client
         self.options = options
         self.commit = client.repository.existing_tip()
         self.fingerprint = client.fingerprint()
         self.private = private_paths(client)
-        self._known = known or {}
+        self._known = kept_facts or {}
         self._records: dict[str, dict[int, VersionRecord | Invalid]] = {}
         self._reads: dict[str, int] = {}
         # True if a record was read whose facts the previous export did not keep, or if that export kept facts of a
