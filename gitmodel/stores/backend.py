@@ -64,10 +64,7 @@ class Backend(Protocol):
         """Set the timestamp of an existing object to now."""
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
-        """Return at most *length* bytes of the object from *start*, and the length of the whole object.
-
-        Raises NotFound.
-        """
+        """Return at most *length* bytes of the object from *start*, and the length of the object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         """Create the object atomically. If an equal object exists, it is enough to refresh its timestamp.

@@ -18,9 +18,9 @@ RENEWED = 86_400.0
 """
 
 
-def is_old(found: StoredObject) -> bool:
+def is_old(stored: StoredObject) -> bool:
     """Return True if the timestamp of the object must be renewed before a commit names the object."""
-    return time.time() - found.modified > RENEWED
+    return time.time() - stored.modified > RENEWED
 
 
 class StoredObject(NamedTuple):
@@ -122,10 +122,7 @@ class ArtifactStore(Protocol):
 
 
 class Unwritable(ABC):
-    """The writing methods of a read-only `ArtifactStore`.
-
-    All raise the error that `refusal` returns, except `renew`, which does nothing.
-    """
+    """The writing methods of a read-only `ArtifactStore`: `renew` does nothing, the others raise `refusal`."""
 
     @abstractmethod
     def refusal(self) -> GitModelError:
@@ -159,10 +156,10 @@ def damaged_object(digest: Digest, fault: str) -> Invalid:
     )
 
 
-def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
+def wrong_size(digest: Digest, recorded: int, actual: int) -> Invalid:
     """Return the error for an object that does not have its *recorded* length."""
     return Invalid(
-        f"{digest} has {found} bytes, and its record says {recorded}: the object is damaged or the record is wrong",
+        f"{digest} has {actual} bytes, and its record says {recorded}: the object is damaged or the record is wrong",
         hint="`git model blame MODEL@VERSION` shows who wrote the record; if it is right, link the same file again",
     )
 

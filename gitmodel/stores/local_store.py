@@ -33,9 +33,9 @@ _IN_THE_WAY = frozenset({errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, e
 class LocalStore:
     """Artifacts in the folder *root*. *shared* is True if other machines use the folder, too.
 
-    For a shared store, only the last part of its path is created, and reading a missing folder raises Unreachable,
-    because its disk may not be mounted. A store that is not shared is created on first use. If *synced* is False,
-    objects may be lost when the machine crashes, which does no harm in a cache.
+    If the folder of a shared store does not exist, reading raises Unreachable, and `create` creates only the last part
+    of its path, because its disk may not be mounted. A store that is not shared is created on first use. If *synced* is
+    False, objects may be lost when the machine crashes, which does no harm in a cache.
     """
 
     def __init__(self, root: Path, *, shared: bool = False, synced: bool = True) -> None:
@@ -117,7 +117,7 @@ class LocalStore:
         """
         return self._reader(digest, *self._open(digest, size))
 
-    def _reader(self, digest: Digest, descriptor: int, found: int) -> BinaryIO:
+    def _reader(self, digest: Digest, descriptor: int, size: int) -> BinaryIO:
         path = self.place(digest)
 
         def fill(view: memoryview) -> int:
@@ -125,7 +125,7 @@ class LocalStore:
                 return os.readv(descriptor, [view])
 
         wrong, close = partial(_damaged, digest, path), partial(os.close, descriptor)
-        return buffered(VerifyingReader(fill, digest, found, wrong=wrong, close=close))
+        return buffered(VerifyingReader(fill, digest, size, wrong=wrong, close=close))
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
         """Verify the object and return its file, to which the caller must not write."""
@@ -146,7 +146,7 @@ class LocalStore:
             yield held if held.exists() else self.place(digest)
 
     def place(self, digest: Digest) -> Path:
-        """Return the path at which the object is, or would be."""
+        """Return the path of the object, even if the object does not exist."""
         name = hex_of(digest)
         return Path(f"{self._shards}/{name[:2]}/{name[2:]}")
 
@@ -229,10 +229,7 @@ class LocalStore:
             self._folder.sync_folder(path.parent)
 
     def _replace(self, temporary: Path, path: Path) -> None:
-        """Replace the object at *path* by *temporary*, on a file system whose rename does not replace a file.
-
-        An intact object stays; only a damaged one is replaced.
-        """
+        """Replace a damaged object at *path* by *temporary*, where a rename replaces no file. Keep an intact object."""
         digest = PREFIX + path.parent.name + path.name
         try:
             self.path(digest)

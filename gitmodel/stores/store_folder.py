@@ -30,7 +30,7 @@ _LEFT_FOR_GOOD = 3600.0  # seconds; a younger unlocked file may be in use, becau
 
 
 class StoreFolder:
-    """The folder *root* of a local store, as described at `LocalStore`."""
+    """The folder *root* of a local store. `LocalStore` describes *shared* and *synced*."""
 
     def __init__(self, root: Path, *, shared: bool, synced: bool) -> None:
         self.root = root
@@ -89,10 +89,7 @@ class StoreFolder:
                     os.unlink(path)
 
     def dead(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield the path and state of each temporary file of a killed writer.
-
-        Each file is locked until the caller requests the next one.
-        """
+        """Yield path and state of each temporary file of a killed writer, locked until the next one is requested."""
         for name in self.names(self.temporary, _TEMPORARY):
             path = self.temporary / name
             try:

@@ -169,10 +169,7 @@ def near_limits(limits: Sequence[tuple[str, float]], values: Sequence[float]) ->
 
 
 def _limit(label: str, y: float, start: float, top: float, width: int) -> str:
-    """Return a dashed line across the chart at the height *y*, with *label* at its left end.
-
-    The label is above the line, or below it if the line is near the *top* of the chart.
-    """
+    """Return a dashed line at the height *y*, with *label* above it, or below it near the *top* of the chart."""
     line = element("path", d=f"M{short(start - 6)} {short(y)}H{width}", stroke="currentColor", stroke_dasharray="6 3")
     return titled(
         f"limit: {label}",
@@ -217,10 +214,7 @@ def line_runs(points: Sequence[tuple[float, float | None]], columns: int) -> lis
 
 
 def _kept(numbers: list[Point], first: Point, last: Point) -> Iterator[Point]:
-    """Yield the points of a column that are not left out, in ascending order.
-
-    *numbers* are the points of the column, *first* and *last* those of the whole line.
-    """
+    """Yield the lowest and highest of *numbers*, the points of a column, and *first* and *last* if in *numbers*."""
     least = min(numbers, key=lambda point: point[1])
     most = max(numbers, key=lambda point: point[1])
     kept = {least, most} | ({first, last} & {numbers[0], numbers[-1]})

@@ -73,16 +73,16 @@ def _description(lineage: Lineage, part: Lineage) -> str:
     )
 
 
-def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], list[_Row], float]:
+def _places(by_layer: list[list[str]], width: int) -> tuple[dict[str, _Place], list[_Row], float]:
     """Return the position of each box by the id of its node, the rows from the top, and the height of the drawing.
 
-    *found* are the ids of each layer. Each row is centred.
+    *by_layer* are the ids of the nodes in each layer. Each row is centred.
     """
     most = max((width - 4 + _ACROSS) // (_BOX[0] + _ACROSS), 1)
     places: dict[str, _Place] = {}
     rows: list[_Row] = []
     y = 2
-    for layer in found:
+    for layer in by_layer:
         size = -(-len(layer) // -(-len(layer) // most))
         for first in range(0, len(layer), size):
             row = layer[first : first + size]

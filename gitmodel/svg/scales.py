@@ -102,10 +102,7 @@ _LENGTHS = [
 
 
 def _months(start: float, end: float, step: int) -> Iterator[float]:
-    """Yield the first days of months from *start* to *end*, in seconds since 1970.
-
-    Only months whose number, counted from the year 0, is a multiple of *step*.
-    """
+    """Yield the first day of each *step*th month since the year 0, from *start* to *end*, in seconds since 1970."""
     first = _EPOCH + timedelta(seconds=start)
     month = -(-(first.year * 12 + first.month - 1) // step) * step
     while month // 12 <= 9999:

@@ -103,10 +103,7 @@ def _end_words(span: Span) -> str:
 
 
 def _blocks(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
-    """Yield the blocks of a lane, and a cross for each refused span. *top* is the upper edge of the lane.
-
-    Neighbouring blocks that are too narrow to be seen become one block.
-    """
+    """Yield the blocks of the lane at *top*, narrow neighbours as one block, and a cross for each refused span."""
     group: list[Span] = []
     reached = scale.start
     for span in (span for span in spans if span.state != REFUSED):
@@ -135,10 +132,7 @@ def _ends(span: Span, scale: Scale) -> tuple[float, float]:
 
 
 def _block(span: Span, start: float, end: float, top: float) -> str:
-    """Return the block of *span* from the pixel *start* to *end*.
-
-    If the span has not ended, the block ends in a point.
-    """
+    """Return the block of *span* from the pixel *start* to *end*. If the span has not ended, it ends in a point."""
     is_open = span.end is None
     is_pending = span.state == PENDING
     tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"

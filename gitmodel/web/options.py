@@ -10,10 +10,7 @@ from gitmodel.frozen import Frozen
 
 
 class FaultyArtifact(Frozen):
-    """An artifact with an *error*, and the versions that have this artifact.
-
-    *unreachable*: its store could not be reached.
-    """
+    """An artifact with an *error*, and its versions. *unreachable* is True if its store could not be reached."""
 
     digest: str
     versions: tuple[str, ...]

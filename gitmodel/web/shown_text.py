@@ -63,10 +63,10 @@ class TextRules:
             text = _ADDRESS.sub(self._without_address, text).replace(" ,", ",").strip()
         return _UNSEEN.sub(lambda found: _escape(found[0]), text)
 
-    def _without_address(self, found: re.Match[str]) -> str:
-        """Return "" if the match *found* is an e-mail address, and its text if it is a reference of a version."""
-        name, place = found["name"], found["place"]
-        return found[0] if place and (_NO_HOST.fullmatch(place) or self._is_version(name or "", place)) else ""
+    def _without_address(self, match: re.Match[str]) -> str:
+        """Return "" if *match* matched an e-mail address, and its text if it matched a reference of a version."""
+        name, place = match["name"], match["place"]
+        return match[0] if place and (_NO_HOST.fullmatch(place) or self._is_version(name or "", place)) else ""
 
     def value(self, value: Any) -> Any:
         """Return a copy of *value*, the value of a page, in which each text is the result of `text`."""

@@ -27,8 +27,8 @@ def copy_artifacts(
     artifact is damaged, NotFound if *source* lacks it, Unreachable.
     """
 
-    def copy(wanted: tuple[Digest, int]) -> None:
-        digest, size = wanted
+    def copy(one: tuple[Digest, int]) -> None:
+        digest, size = one
         if not keep_artifact(target, digest, folder=False):
             with source.open(digest, size) as reader:
                 target.put_known(digest, size, reader, sent=sent)

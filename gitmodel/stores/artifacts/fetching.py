@@ -114,9 +114,6 @@ def get_member(
 def fetch_entry(
     store: ArtifactStore, entry: ManifestEntry, path: Path, count: Tally | None = None, *, mode: int = 0o666
 ) -> None:
-    """Write the file *entry* of a folder to *path*, which must not exist.
-
-    After an error, an incomplete file may be left.
-    """
+    """Write the file *entry* of a folder to *path*, which must not exist. An error may leave an incomplete file."""
     with naming(entry):
         write_object(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)

@@ -15,10 +15,7 @@ MANIFEST_LIMIT = 256 << 20
 
 
 def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
-    """Return the file with the path *name* among the files of a folder.
-
-    Raises NotFound with a hint that shows similar names.
-    """
+    """Return the file at the path *name* among the files of a folder. Raises NotFound, which shows similar names."""
     for entry in entries:
         if entry.path == name:
             return entry
@@ -53,10 +50,7 @@ def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> 
 
 
 def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[ManifestEntry, ...]:
-    """Return the files of the folder *digest*. *size* is the recorded size of all of them.
-
-    Raises the errors of `manifest_of`.
-    """
+    """Return the files of the folder *digest*, whose recorded size is *size*. Raises the errors of `manifest_of`."""
     entries = manifest_of(store, digest)
     if size is not None and (total := sum(entry.size for entry in entries)) != size:
         raise wrong_size(digest, size, total)

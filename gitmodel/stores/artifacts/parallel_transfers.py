@@ -52,10 +52,9 @@ class _Stopped(Exception):
 
 
 class _Working:
-    """Counts the running threads, to wait for their end.
+    """Counts the running calls of `in_parallel`, so that it can wait for their end.
 
-    The thread pool cannot do this: if a signal interrupts the start of a thread, the pool does not wait for this
-    thread.
+    The thread pool does not wait for a thread whose start a signal interrupted.
     """
 
     def __init__(self) -> None:
@@ -75,7 +74,7 @@ class _Working:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Prevent further threads from starting, and wait until the running threads end."""
+        """Prevent further calls, and wait until the running calls end."""
         with self._changed:
             self._ended = True
             self._changed.wait_for(lambda: self._count == 0)

@@ -43,7 +43,7 @@ def write_object(
         raise wrong_size(digest, size, read)
 
 
-# Converts an OSError for a path to Unreachable.
+# The context manager `writing(path)` converts an OSError in its block to Unreachable.
 writing = partial(failures.writing, or_else="choose another path")
 
 
@@ -68,7 +68,7 @@ class _WriteBehind:
                 self._pool.shutdown()
 
     def write(self, chunk: memoryview) -> None:
-        """Write *chunk*, which `verified_reading.chunks` yielded: that function reuses the memory of its chunks."""
+        """Write *chunk*, a piece from `verified_reading.chunks`, before that function uses its memory again."""
         if len(chunk) < CHUNK and self._pool is None:
             self._write(chunk)
             return

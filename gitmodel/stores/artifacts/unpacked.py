@@ -136,16 +136,13 @@ def _look(root: Path) -> _FolderContent:
     return found
 
 
-def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
-    """Return the paths in *found* that do not belong to the artifact.
-
-    If a folder does not belong to the artifact, only the path of the folder is returned, and not the paths in it.
-    """
+def _extra(content: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
+    """Return the paths in *content* that do not belong to the artifact; of such a folder, only its own path."""
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
-    extra = {name for name in found.files if name not in paths}
-    extra |= {name for name in found.folders if name not in folders}
-    extra |= {*found.others}
+    extra = {name for name in content.files if name not in paths}
+    extra |= {name for name in content.folders if name not in folders}
+    extra |= {*content.others}
     return sorted(name for name in extra if not any(str(parent) in extra for parent in PurePosixPath(name).parents))
 
 

@@ -35,23 +35,20 @@ class ReadResult(NamedTuple):
     head: bytes
 
 
-def absolute_uri(given: str) -> str:
-    """Return the URI to record for *given*, a URI or a path: a path becomes a `file:` URI.
-
-    Raises UsageError for an unsupported URI.
-    """
-    if holds_credentials(given):
+def absolute_uri(place: str) -> str:
+    """Return the URI to record for *place*, a URI or the path of a file. Raises UsageError for other URIs."""
+    if holds_credentials(place):
         raise UsageError(
             "the URI holds credentials, which must not be recorded",
             hint="leave them out; gitmodel finds them where the tools of the store do, such as in the environment",
         )
-    scheme = scheme_of(given)
+    scheme = scheme_of(place)
     if not scheme:
-        given, scheme = find_source(Path(given)).as_uri(), "file"
+        place, scheme = find_source(Path(place)).as_uri(), "file"
     if scheme not in ("file", "http", "https", *OBJECT_STORES):
         known = ", ".join(f"{name}:" for name in ("https", "s3", "gs", "az", "sftp", "file"))
         raise UsageError(f"gitmodel cannot read {scheme}: URIs", hint=f"it reads {known}")
-    return given
+    return place
 
 
 def file_name_of(uri: str) -> str:

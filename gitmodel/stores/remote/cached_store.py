@@ -74,10 +74,7 @@ class CachedStore(ForwardingStore):
         return self.cache.held(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
-        """Return True if the cache has a copy of at most *size* bytes.
-
-        A longer copy does not count: then the caller asks the origin, which raises the error.
-        """
+        """Return True if the cache has a copy of at most *size* bytes. The origin raises the error for a longer one."""
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
 
@@ -116,10 +113,7 @@ class _Partial:
         return os.pread(self._descriptor, length, start)
 
     def write(self, content: memoryview, start: int) -> bool:
-        """Write *content* from byte *start*, the end of the file.
-
-        Return False, and delete the file, if the disk is full or fails.
-        """
+        """Write *content* at *start*, the end of the file. If the disk is full or fails, delete it and return False."""
         try:
             while content:
                 count = os.pwrite(self._descriptor, content, start)
@@ -152,10 +146,7 @@ class _Partial:
 
 
 class _FetchingReader(RawReader):
-    """Reads an object: first the bytes that were fetched before, then those from the server.
-
-    Writes the bytes from the server to *partial*, too.
-    """
+    """Reads the bytes of an object in *partial*, then the others from the server, which it adds to *partial*."""
 
     def __init__(
         self,

@@ -116,16 +116,16 @@ class RemoteStore:
     def stat(self, digest: Digest) -> StoredObject | None:
         return self.backend.stat(digest)
 
-    def is_whole(self, there: StoredObject, *, read: bool) -> bool:
-        """Return True if the object *there* on the server is intact.
+    def is_whole(self, stored: StoredObject, *, read: bool) -> bool:
+        """Return True if the object *stored* on the server is intact.
 
         If *read* is True, reads and hashes the bytes of the object, and raises Invalid if it is damaged. Otherwise
         compares its size and the metadata that gitmodel set, and returns False if a reader found the object damaged.
         """
         if read:
-            self._verify(there.digest)
+            self._verify(stored.digest)
             return True
-        return there.digest not in self.damaged and self.backend.has(there.digest, there.size) is not None
+        return stored.digest not in self.damaged and self.backend.has(stored.digest, stored.size) is not None
 
     def renew(self, digest: Digest) -> None:
         self.backend.renew(digest, self.size(digest))
@@ -169,10 +169,7 @@ class RemoteStore:
             sent(len(content))
 
     def _read_back(self, digest: Digest) -> None:
-        """Read and verify an object after its upload replaced a damaged object.
-
-        Raises Invalid if the server still has the damaged object.
-        """
+        """Read an object after its upload. Raises Invalid if the server kept the previous, damaged object."""
         try:
             self._verify(digest)
         except Invalid:

@@ -32,7 +32,7 @@ class Lanes:
         self._ranges = threading.Semaphore(LANES)
 
     def send(self, upload: Upload, number: int, source: BinaryIO, sent: Sent | None) -> Future[int] | None:
-        """Wait for a free place, then read the next part of *source* and send it.
+        """Wait for a free place, then read the next bytes of *source*, and send them as the part *number* of *upload*.
 
         Return the future of the part's length, or None at the end of *source*.
         """

@@ -214,16 +214,13 @@ class Server:
 
 
 class _Failure(Exception):
-    def __init__(self, said: str, *, final: bool) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, *, final: bool) -> None:
+        super().__init__(message)
         self.final = final
 
 
 class _Coming:
-    """An answer that is being received.
-
-    The body goes into a buffer of the announced length, because a buffer that grows takes more memory.
-    """
+    """An answer that arrives in pieces. Its buffer has the announced length, because growing takes more memory."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []

@@ -11,10 +11,7 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 def attempts(most: int) -> Iterator[bool]:
-    """Yield once for each of *most* attempts: True for the last, else False.
-
-    Sleeps between attempts, each time longer.
-    """
+    """Yield for each of *most* attempts True if it is the last, else False. Sleep longer after each attempt."""
     for attempt in range(1, most + 1):
         yield attempt == most
         time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))

@@ -30,7 +30,7 @@ _Result = TypeVar("_Result")
 
 
 class Container:
-    """Requests to the container of a store or of external artifacts. *name* is its name in messages.
+    """Requests to the container of a store or of external artifacts. Messages call the container *name*.
 
     *host* is the host of the storage account, as in `abfss:` URIs; by default, environment variables name the account.
     """
@@ -62,10 +62,7 @@ class Container:
             return self._opened
 
     def do(self, work: Callable[[], _Result], about: str) -> _Result:
-        """Call *work* and return its result.
-
-        Raises FileNotFoundError if the blob does not exist, Unreachable for other errors.
-        """
+        """Return the result of *work*. Raises FileNotFoundError for a missing blob, Unreachable for other errors."""
         errors = library("azure.core.exceptions", extra="azure")
         for last in attempts(self._attempts):
             try:
@@ -261,8 +258,8 @@ class AzureUpload:
         """Do nothing: the blocks stay for a later attempt."""
 
 
-def _stored(digest: Digest, found: Any) -> StoredObject:
-    return StoredObject(digest, int(found.size), found.last_modified.timestamp())
+def _stored(digest: Digest, properties: Any) -> StoredObject:
+    return StoredObject(digest, int(properties.size), properties.last_modified.timestamp())
 
 
 def _name_of(number: int, content: bytes | bytearray) -> str:

@@ -32,7 +32,7 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class Bucket:
-    """Requests to the bucket of a store or of external artifacts. *name* is its name in messages."""
+    """Requests to the bucket of a store or of external artifacts. Messages call the bucket *name*."""
 
     def __init__(self, bucket: str, name: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket):
@@ -62,10 +62,7 @@ class Bucket:
         body: bytes | bytearray = b"",
         allowed: tuple[int, ...] = (),
     ) -> Answer:
-        """Return the answer to a request.
-
-        Raises Unreachable unless the status of the answer is a success or in *allowed*.
-        """
+        """Return the answer to a request. Raises Unreachable if its status is neither a success nor in *allowed*."""
         if query:
             path += f"?{urlencode(query, quote_via=quote)}"
 
@@ -147,7 +144,7 @@ class GcsBackend(ExpiringUploads):
         self._prefix = f"{prefix}/" if prefix else ""
         self._bucket = Bucket(bucket, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
         self._begun = begun
-        self._seen = False  # True if the bucket was checked
+        self._seen = False  # True after a request that showed that the bucket exists
 
     def create(self) -> None:
         """Verify that the bucket exists and that Google accepts the credentials. gitmodel does not create buckets."""
@@ -165,7 +162,7 @@ class GcsBackend(ExpiringUploads):
         return StoredObject(digest, size, _modified(found))
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Set `customTime` to now. Lifecycle rules can use this time, too."""
+        """Set `customTime` to now. Lifecycle rules of the bucket can use this time."""
         body = json.dumps({"customTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}).encode()
         headers = {"content-type": "application/json"}
         path = self._bucket.path_of(self._key(digest))
@@ -336,7 +333,7 @@ class GcsUpload:
             self._begun.where = ""
 
     def _send(self, content: bytes | bytearray, *, final: bool = False) -> dict[str, Any]:
-        """Send the bytes of *content*, the newest part, that Google lacks. Return the last answer."""
+        """Send those bytes of *content*, the newest part, that Google does not have. Return the last answer."""
         where = self._begun.where or self._backend.begin(self._digest, self._size)
         end = self._passed
         while self._had < end:
@@ -376,6 +373,6 @@ def _md5(hashed: Any) -> str:
     return base64.b64encode(hashed.digest()).decode()
 
 
-def _modified(found: Mapping[str, str]) -> float:
-    times = [found[name] for name in ("updated", "customTime") if found.get(name)]
+def _modified(metadata: Mapping[str, str]) -> float:
+    times = [metadata[name] for name in ("updated", "customTime") if metadata.get(name)]
     return max(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() for time in times)

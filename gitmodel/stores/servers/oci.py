@@ -166,7 +166,7 @@ class OciBackend(ExpiringUploads):
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:
-        """Return the address at which an upload continues, and the number of bytes that the registry has of it.
+        """Return the address at which an upload continues, and the number of its bytes that the registry already has.
 
         Returns ("", 0) if the upload cannot continue.
         """

@@ -55,7 +55,7 @@ class S3Backend:
         self._path = parts.path.rstrip("/")
         base, name = f"{parts.scheme}://{parts.netloc}", f"the artifact store {self.url}"
         self._server = Server(base, name, timeout=timeout, attempts=attempts, extra="s3")
-        self._seen = False  # True if the bucket was checked
+        self._seen = False  # True after a request that showed that the bucket exists
 
     @property
     def url(self) -> str:
@@ -188,10 +188,7 @@ class S3Backend:
         self.complete(digest, id, tags)
 
     def _copied(self, answer: Answer, digest: Digest) -> str:
-        """Return the entity tag of a copy.
-
-        S3 sends status 200 before it has finished, and then reports a failure in the body.
-        """
+        """Return the entity tag of a copy. S3 sends status 200 before the copy, and reports a failure in the body."""
         if _code(answer):
             raise self._refusal(answer, "PUT", digest)
         return _text(_parse(answer), "ETag")

@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 class Host:
-    """The files of a host. *place* is `[USER@]HOST[:PORT]`, *name* its name in messages."""
+    """The files of the host at *place*, which is `[USER@]HOST[:PORT]`. Messages call the host *name*."""
 
     def __init__(self, place: str, name: str) -> None:
         self._place = place

@@ -55,10 +55,10 @@ def _chunks(file: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def describe_credentials(what: str, found: Sequence[str]) -> str:
-    """Return the message that *what*, such as "the artifact model", seems to contain the credentials *found*."""
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"{what} seems to hold credentials: {', '.join(found[:_SHOWN])}{more}"
+def describe_credentials(what: str, places: Sequence[str]) -> str:
+    """Return the message that *what*, such as "the artifact model", seems to contain credentials at *places*."""
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    return f"{what} seems to hold credentials: {', '.join(places[:_SHOWN])}{more}"
 
 
 def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path | None = None) -> list[str]:

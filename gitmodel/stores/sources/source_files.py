@@ -25,7 +25,8 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFDIR: "a folder",
 }
-# A file called HEAD belongs to a git repository if its content matches the pattern and a name of the set is beside it.
+# A file called HEAD belongs to a git repository if its content matches the pattern, and a file or folder with a name of
+# the set is beside it.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
 # gitmodel refuses a folder to which more links lead, because each level of links can double the number of files.
@@ -59,10 +60,7 @@ def find_source(path: Path, follow_links: Path | None = None) -> Path:
 
 
 def links_root(folder: str | os.PathLike[str]) -> Path:
-    """Return *folder*, to which links may lead, with links in its path resolved.
-
-    Raises UsageError for anything but a folder.
-    """
+    """Return *folder*, to which links may lead, without links in its path. Raises UsageError if it is no folder."""
     root = Path(os.path.realpath(Path(folder).expanduser()))
     if not root.is_dir():
         raise UsageError(
@@ -73,10 +71,7 @@ def links_root(folder: str | os.PathLike[str]) -> Path:
 
 
 def refuse_git(path: Path, follow_links: Path | None = None) -> None:
-    """Raise Refused if *path*, with links followed, is the `.git` folder or file of a repository.
-
-    Raises the errors of `find_source`.
-    """
+    """Raise Refused if *path* is or leads to the `.git` of a repository. Raises the errors of `find_source`."""
     for place in (path, find_source(path, follow_links)):
         if is_git_name(place.name):
             raise _git_inside(place.parent, place.name)

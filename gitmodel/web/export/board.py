@@ -55,10 +55,7 @@ def _last_part(client: Client) -> str:
 
 
 def render_board(renderers: Mapping[str, Renderer], options: SiteOptions) -> dict[str, bytes]:
-    """Return the bytes of the board's files by path.
-
-    *renderers* has the renderer of each registry, by the name of its folder.
-    """
+    """Return the bytes of the board's files by path. *renderers* has those of the registries by folder."""
     board = Board(tuple(BoardPart(name, renderer.value(models.PAGE)) for name, renderer in renderers.items()))
 
     def address(registry: str, page: str, **to: object) -> str:

@@ -210,10 +210,7 @@ class _Export:
         self._written.append(path)
 
     def publish(self) -> Exported:
-        """Rename the new files into place, pages before the lists that link to them.
-
-        Remove files of pages that no longer exist.
-        """
+        """Rename the new files into place, pages before lists that link to them, and remove files of old pages."""
         site, own, staging = self._target
         removed = [path for path in self._old.files if path not in self._new.files]
         for path in removed:
@@ -298,10 +295,7 @@ def _refuse_link(folder: Path, path: str) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move the content of the folder *source* to *target*, folders before files.
-
-    A folder that *target* lacks is moved as a whole.
-    """
+    """Move the content of the folder *source* to *target*: first its folders, as a whole if *target* lacks them."""
     entries = sorted(os.scandir(source), key=lambda entry: (not entry.is_dir(), entry.name))
     for entry in entries:
         to = target / entry.name
@@ -337,10 +331,7 @@ def _locked(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _staging(own: Path) -> Iterator[Path]:
-    """Yield a new folder in *own* for new files.
-
-    Removes it at the end, and removes those of killed exports at the start.
-    """
+    """Yield a new folder in *own* for new files, and remove it at the end. First remove folders of killed exports."""
     for left in own.glob("new-*"):
         shutil.rmtree(left, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix="new-", dir=own))

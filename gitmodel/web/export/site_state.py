@@ -18,10 +18,7 @@ _STATE, _FACTS, _NEW = "state.json", "facts.json", "new-files.json"
 
 
 class Stat(NamedTuple):
-    """The size, time and inode number of a file.
-
-    At least one of the three changes if the file is replaced or edited.
-    """
+    """The size, time and inode number of a file. Each replacement or edit of the file changes one of the three."""
 
     size: int
     modified: int
@@ -118,10 +115,7 @@ def write_new_files(folder: Path, staging: Path, paths: Collection[str]) -> None
 
 
 def write_state(folder: Path, staging: Path, state: SiteState) -> None:
-    """Write *state* to *folder* atomically, by a file in *staging* that is then renamed.
-
-    Deletes the list of `write_new_files`.
-    """
+    """Write *state* to *folder* atomically, by a file in *staging*, and delete the list of `write_new_files`."""
     _write(folder, staging, _STATE, {
         "key": state.key,
         "files": state.files,
@@ -132,10 +126,7 @@ def write_state(folder: Path, staging: Path, state: SiteState) -> None:
 
 
 def read_facts(folder: Path) -> dict[str, dict[str, dict[int, VersionFacts]]]:
-    """Return the facts in *folder* by the prefix of the registry's pages, the model and the number.
-
-    Returns {} if they are damaged.
-    """
+    """Return the facts in *folder* by prefix of the registry's pages, model and number; {} if they are damaged."""
     try:
         found = json.loads((folder / _FACTS).read_bytes())
         return {

@@ -46,10 +46,7 @@ def read_picture(data: bytes) -> Picture | None:
 
 
 def picture_file(link: ArtifactLink, data: bytes | None) -> str:
-    """Return the file name in the site of an artifact with the content *data*.
-
-    Returns "" if it is not a picture that pages show.
-    """
+    """Return the file name in the site of an artifact with the content *data*; "" if pages show no such picture."""
     found = read_picture(data) if data is not None else None
     return f"{link.digest.removeprefix('sha256:')}.{found.ending}" if found is not None else ""
 
@@ -88,10 +85,7 @@ def _measured_webp(data: bytes) -> Picture | None:
 
 
 def _measured_jpeg(data: bytes) -> Picture | None:
-    """Return the picture with the size in the first frame header (SOF) of a JPEG file.
-
-    Returns None if there is no such header.
-    """
+    """Return the picture with the size in the first frame header (SOF) of a JPEG file; None without a header."""
     at = 2
     while data[at] == 0xFF:
         marker = data[at + 1]

@@ -74,10 +74,7 @@ class Dependencies:
         self._asked: dict[Question, None] = {}
 
     def watch(self, prefix: str, registry: RegistryData) -> RegistryData:
-        """Return an object that answers as *registry*, and records what pages ask it.
-
-        *prefix* is the folder of its pages.
-        """
+        """Return an object that answers as *registry*, whose pages are in *prefix*, and records what pages ask."""
         self._registries[prefix] = registry
         return cast("RegistryData", _Watched(self, prefix, registry))
 
@@ -100,15 +97,12 @@ class Dependencies:
             found = self._fingerprints[question] = self._fingerprint_of(question, lambda: self._answer(question))
         return found
 
-    def changed(self, known: Mapping[Question, str]) -> set[Question]:
-        """Return the questions whose answers have changed.
-
-        *known* maps each question to its fingerprint at the last export.
-        """
+    def changed(self, previous: Mapping[Question, str]) -> set[Question]:
+        """Return the questions whose answers differ from *previous*, the fingerprints of the last export."""
         records = ((prefix, "record_ids") for prefix in self._registries)
-        same = {question[0] for question in records if known.get(question) == self.fingerprint(question)}
+        same = {question[0] for question in records if previous.get(question) == self.fingerprint(question)}
         found = set()
-        for question, mark in known.items():
+        for question, mark in previous.items():
             prefix, name, *arguments = question
             if name == FILE:
                 is_same = self.has_file(prefix + arguments[0]) is (mark == "true")
@@ -212,10 +206,7 @@ def _fingerprint(answer: object) -> str:
 
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    """Return the names of the public fields of a class.
-
-    Private fields are left out, because a handle has its registry in one.
-    """
+    """Return the names of the fields of a class, without private fields, because a handle has its registry in one."""
     return tuple(field.name for field in fields(kind) if not field.name.startswith("_"))
 
 

@@ -192,10 +192,7 @@ def _pages() -> Mapping[str, Page]:
 
 
 def twin(value: object) -> bytes:
-    """Return *value*, the value of a page, as JSON.
-
-    Characters that HTML or JavaScript could take for markup are escaped.
-    """
+    """Return *value*, the value of a page, as JSON without characters that HTML or JavaScript takes for markup."""
     fields = {"schema": 1, **vars(value)}
     try:
         text = _encode(fields)

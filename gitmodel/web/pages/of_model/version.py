@@ -289,10 +289,7 @@ def _change_line(change: VersionChange) -> HistoryLine:
 
 
 def _field_lines(changes: Sequence[FieldChange]) -> Iterator[FieldLine]:
-    """Yield a line for each changed field.
-
-    If an artifact or attachment has another digest, only its digest gets a line.
-    """
+    """Yield a line for each changed field; of an artifact or attachment with another digest, only for the digest."""
     linked = {one.field[: -len(".digest")] for one in changes if one.field.endswith(".digest")}
     for one in changes:
         kind, _, name = one.field.partition(".")

@@ -1,7 +1,4 @@
-"""Pictures among the artifacts, each as a file named by its digest.
-
-Only sites that may show artifacts have these files.
-"""
+"""Pictures among the artifacts, each a file named by its digest. Only sites that may show artifacts have them."""
 
 from __future__ import annotations
 

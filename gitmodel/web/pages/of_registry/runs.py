@@ -170,10 +170,7 @@ def read(registry: RegistryData, id: str) -> RunPage:
 
 
 def _seconds(record: RunRecord) -> float:
-    """Return the duration of a run.
-
-    *record* has its times in whole seconds, so a run below a second lasts as long as its steps.
-    """
+    """Return the duration of a run. Its times are whole seconds, so a shorter run lasts as long as its steps."""
     whole = (record.finished - record.started).total_seconds()
     return whole or round(sum(step.seconds for step in record.steps), 3)
 

@@ -8,10 +8,7 @@ from gitmodel.hosts.addresses import find_host
 
 
 class CodeState(Frozen):
-    """The commit of the code, and its state.
-
-    *url* is the page of the commit on the host; it is "" if the host is not known.
-    """
+    """The commit of the code, and its state. *url* is the page of the commit on the host; "" for an unknown host."""
 
     commit: str
     url: str
