@@ -55,10 +55,7 @@ class Backend(Protocol):
         """Ask the server for the state of the object; None if it does not exist."""
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
-        """Return the object if it has the length *size* and the metadata that gitmodel sets, else None.
-
-        Does not read the bytes of the object.
-        """
+        """Return the object if it has the length *size* and gitmodel's metadata, else None. Reads none of its bytes."""
 
     def renew(self, digest: Digest, size: int) -> None:
         """Set the timestamp of an existing object to now."""

@@ -176,10 +176,7 @@ def where_else(url: str, *, shared: bool) -> str:
 
 
 def library(module: str, *, extra: str) -> Any:
-    """Import and return the *module* of an optional library.
-
-    If the library is missing, raises UsageError with the command that installs it.
-    """
+    """Return the *module* of an optional library. Raises UsageError with the command that installs a missing one."""
     import importlib
 
     try:

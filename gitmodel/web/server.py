@@ -74,10 +74,7 @@ class PageServer:
         self._text_rules = TextRules(private=private_paths(client))
 
     def answer(self, request: Request) -> Response:
-        """Return the response to *request*.
-
-        The path is compared as it was sent, because no address of a page needs escapes such as %2F.
-        """
+        """Return the response to *request*. No address of a page needs escapes such as %2F, so they are not decoded."""
         target = request.scope["raw_path"].decode("latin-1")
         url = _URL.fullmatch(target)
         hosts = [request.headers.get("host", ""), *([url[1]] if url else [])]

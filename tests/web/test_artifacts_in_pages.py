@@ -1,7 +1,4 @@
-"""`site --artifacts` shows pictures and small texts of versions.
-
-It recognises them by content, and excludes SVG and HTML.
-"""
+"""`site --artifacts` shows pictures and small texts of versions, recognised by content, but no SVG and HTML."""
 
 import json
 import struct

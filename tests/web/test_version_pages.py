@@ -27,10 +27,7 @@ def html(client: Client, page: str, **parameters: str) -> str:
 
 @pytest.fixture
 def judged(client):
-    """A registry in which iris@2 replaced iris@1 in production although the gate `good` failed.
-
-    Then other gates were added.
-    """
+    """A registry in which iris@2 replaced iris@1 in production although a gate failed. Other gates came later."""
     client.add_gate("production", "good", "metadata.accuracy >= 0.9")
     iris = client.get_model("iris")
     iris.get_version(1).log_metadata(accuracy=0.95, loss=0.1, rows=100)

@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 
 def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | None:
-    """Verify the object of *size* bytes and return the path of its file.
-
-    Returns None if the store has no file of the object on this machine.
-    """
+    """Verify the object of *size* bytes and return the path of its file; None if this machine has no such file."""
     holder = _holder_of(store, digest)
     if isinstance(holder, ExternalStore):
         if (path := holder.local_path()) is not None:

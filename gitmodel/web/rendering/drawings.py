@@ -30,10 +30,7 @@ def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: st
 
 
 def draw_lineage(lineage: Lineage, link: Link, most: int = MOST_NODES) -> Markup:
-    """Return the graph of *lineage*, with links to the pages of versions and runs.
-
-    An artifact links to the first version that has it.
-    """
+    """Return the graph of *lineage* with links to versions and runs, and from artifacts to their first versions."""
     return _in_both_widths(lambda width: lineage_graph(lineage, links=_links(lineage, link), most=most, width=width))
 
 
