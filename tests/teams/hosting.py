@@ -1,4 +1,4 @@
-"""What a git host and its machine do: merging proposals with plain git, hooks, and programs in place of others."""
+"""A git host and its machine: merging proposals with plain git, hooks, and programs in place of others."""
 
 import os
 import subprocess

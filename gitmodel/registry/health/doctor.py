@@ -220,7 +220,10 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Set the rules tag back to the commits last seen in force that the branch still has, or else to its newest."""
+    """Set the rules tag to the commits that this clone saw in force last, as far as the branch still has them.
+
+    If the branch has none of them, sets the tag to the newest commit of the branch.
+    """
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])

@@ -165,7 +165,7 @@ def _renamed_to(change: FileChange) -> str | None:
 
 
 def _numbers(change: FileChange, what: RecordPath) -> set[int]:
-    """Return the numbers of the versions that *change* changes: in *what*, the parsed path, or in the file's content.
+    """Return the numbers of the versions that *change* changes. *what* is the parsed path of its file.
 
     A change of a stage or alias changes the versions that its file named before and after.
     """

@@ -29,7 +29,7 @@ _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """Evaluate a gate's *expression* on *record*. The gate fails if the expression is malformed or needs a library."""
+    """Evaluate a gate's *expression* on *record*. If it is malformed or needs a missing library, the gate fails."""
     from gitmodel.expressions.expression import Verdict, parse  # imported here: only gates need it
 
     try:

@@ -133,7 +133,7 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """Plan the changes of this batch again on the newer *snapshot*, and return the result of *question* on both."""
+        """Plan the changes of this batch again on the newer *snapshot*, and call *question* with both together."""
         change = self._replay(snapshot)
         answer = question(_overlaid(snapshot, change))
         self._base, self._change = snapshot, change

@@ -126,7 +126,7 @@ def list_problems(repository: Repository) -> list[Problem]:
 
 
 def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
-    """Return the newest commit that the fact cache marks as free of problems, of the last 256 up to *tip*; or None."""
+    """Return the newest of the last 256 commits up to *tip* that the fact cache marks as free of problems; or None."""
     at: Oid | None = tip
     for _ in range(_MOST_COMMITS):
         if at is None or not repository.commits.is_here(at):

@@ -122,7 +122,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
 
 
 def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:
-    """Return True if *commit* is the newest change of the stage *ref* up to *tip* that counts, but not the newest."""
+    """Return True if *commit* is the newest change of *ref* that counts, and later changes up to *tip* do not count."""
     try:
         found, later = judging.newest_counting(repository, tip, ref)
     except GitModelError:
