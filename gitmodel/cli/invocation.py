@@ -124,7 +124,7 @@ class Invocation:
         return UsageError(f"{error.message}; {self._contested}, which was read", hint=NAME_ONE)
 
     def warn_at_end(self) -> None:
-        """Warn if an environment variable names another repository, or if the metadata branch is checked out here."""
+        """Warn if a variable names another repository, or if an old commit of the metadata branch is checked out."""
         if "client" not in self.__dict__ or self.client.repository.url:
             return
         from gitmodel.branch.checked_out import is_behind

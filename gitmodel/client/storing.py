@@ -53,7 +53,7 @@ def one_artifact(
     progress: Progress | None,
     follow_links: str | os.PathLike[str] | None = None,
 ) -> GivenArtifacts:
-    """Return the arguments of a method that stores one artifact as a `GivenArtifacts`."""
+    """Return a `GivenArtifacts` with the arguments of a method that stores one artifact."""
     formats = {name: format} if format else {}
     return GivenArtifacts(
         [(name, source, kind)], formats, lambda _: Transfer(progress=progress), metadata, follow_links
@@ -70,7 +70,7 @@ def artifacts_by_kind(
     warn: Warn | None,
     follow_links: str | os.PathLike[str] | None = None,
 ) -> GivenArtifacts:
-    """Return the arguments of a method that stores several artifacts as a `GivenArtifacts`."""
+    """Return a `GivenArtifacts` with the arguments of a method that stores several artifacts."""
     kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
     sources = [(name, source, kind) for kind, named in kinds for name, source in (named or {}).items()]
 
@@ -202,7 +202,7 @@ def describe_external_links(
 
 
 def check_formats(given: GivenArtifacts, *, external: bool = False) -> None:
-    """Raise UsageError if `given.formats` names an artifact that is not in *given*, or a format that it cannot have.
+    """Raise UsageError if `given.formats` names no artifact in *given*, or a format that the artifact cannot have.
 
     If *external* is True, also raises UsageError for a source that is no URI. Called before `store_given`.
     """

@@ -73,7 +73,7 @@ def model_ref(name: str, renumbered: bool) -> ModelRef:
 
 
 def version_ref(reference: str | VersionRef, renumbered: bool = False) -> VersionRef:
-    """Return *reference*, as a person wrote it, as a `VersionRef`. Raises UsageError if it cannot be parsed.
+    """Return *reference* as a `VersionRef`, or parse the text that a person wrote. Raises UsageError if it is invalid.
 
     *renumbered* is as in `Client.get_version`.
     """

@@ -66,9 +66,9 @@ class SharingMethods(OpenedClient):
     ) -> Pushed:
         """Upload artifacts, *jobs* at the same time, then push the branch and stage tags to *remote* atomically.
 
-        Also pushes refs to the remote of the code repository, which keep there the code commits of versions that a
-        branch of this remote has ever contained. If *code* is True, pushes refs for all code commits of versions,
-        including snapshots of uncommitted changes.
+        Also pushes refs to the remote of the code repository, so that this remote keeps the code commits of versions.
+        Only commits that a branch of the remote has ever contained get such a ref. If *code* is True, all code commits
+        of versions get one, also snapshots of uncommitted changes.
 
         If others have pushed, their changes are pulled first. If others push at the same time, pull and push are
         repeated for at most *timeout* seconds. Raises Invalid for changed records that break the format, Unreachable if
@@ -173,7 +173,7 @@ class SharingMethods(OpenedClient):
         return open_proposals.list_proposals(self.repository, remote)
 
     def known_proposals(self) -> list[Proposal]:
-        """Return the open proposals of this repository, and those that it has fetched, without contacting a remote.
+        """Return the open proposals of this repository and those that were fetched before, without contacting a remote.
 
         The proposals on a remote are as the last `git fetch` or `list_proposals` found them.
         """

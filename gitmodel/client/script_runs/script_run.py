@@ -308,7 +308,7 @@ def _check_start(opened: OpenRegistry, name: str) -> None:
 
 
 def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:
-    """Return the path of this process's script in the code repository, and its module if `python -m` runs it.
+    """Return the path of this process's script in the code repository, and its module name (None without `python -m`).
 
     Both are None if the script is not in the code repository.
     """
