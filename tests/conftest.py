@@ -93,7 +93,7 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
         "XDG_STATE_HOME": str(home / ".local/state"),
         "GIT_CONFIG_GLOBAL": str(config),
         "GIT_CONFIG_NOSYSTEM": "1",
-        # git must not find a repository above the temporary folder
+        # git must not find a repository above the temporary folder.
         "GIT_CEILING_DIRECTORIES": str(tmp_path_factory.getbasetemp()),
         "GIT_AUTHOR_DATE": "2026-11-23T10:12:13Z",
         "GIT_COMMITTER_DATE": "2026-11-23T10:12:13Z",

@@ -157,7 +157,7 @@ def make_bucket(server, name):
 REGISTRY = shutil.which("docker-registry")
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
 AZURITE = Path(__file__).parent.parent / ".nox/npm/node_modules/azurite/dist/src/blob/main.js"
-# the default account of Azurite
+# The account that Azurite has by default
 AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 # `htpasswd -B` of "ada" and "open sesame"

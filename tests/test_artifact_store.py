@@ -132,7 +132,7 @@ class TestEveryStore:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_putting_or_linking_an_old_object_again_refreshes_its_modification_time(self, store, content, monkeypatch):
-        # negative: each object counts as old enough to be refreshed, even if the clock of the server differs
+        # With this negative age, each object counts as old enough to be refreshed, even if the server has another time.
         monkeypatch.setattr(interface, "RENEWED", -10.0)
         content += store.url.encode()
         digest = put(store, content)

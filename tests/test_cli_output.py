@@ -230,7 +230,7 @@ def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys
     assert max(map(len, [head, row, *told])) <= 80
     assert reason in ask(capsys, "history", "iris", "production")[1].splitlines()[1]
     _, shown = on_terminal("history", columns=40, env={"NO_COLOR": "1"})
-    # wider than the terminal, because no column is cut to fewer than eight characters
+    # The table is wider than the terminal, because no column is cut to fewer than eight characters.
     assert max(map(len, shown.replace("\r", "").splitlines())) <= 72
 
 

@@ -141,7 +141,7 @@ def test_diff_on_a_narrow_terminal_wraps_long_values_and_shows_their_different_e
     assert "".join(line[12:] for line in below) == "".join(paths)
     assert [line.split()[0] for line in below if line[4] != " "] == [f"iris@{n + 1}" for n in range(count)]
     assert lines[1].split()[:3] == ["metadata.accuracy", "0.5", "0.6"]
-    # the output of `ask` is no terminal, and the whole comparison is one table there
+    # `ask` writes to no terminal, and the whole comparison is then one table.
     assert "\n".join(lines) not in ask(capsys, "diff", "iris@1", "iris@2")[1]
 
 

@@ -558,7 +558,7 @@ class TestOtherVersionsOfPandas:
         frame = pandas.DataFrame({"a": pandas.Series(["x", None], dtype=pandas.StringDtype(na_value=numpy.nan))})
         save(frame, tmp_path / "x", "parquet")
         text_type = pandas.StringDtype
-        # the class of pandas 2.0, which accepts only a storage
+        # In pandas 2.0, this class accepts only the argument `storage`.
         monkeypatch.setattr(pandas, "StringDtype", lambda storage=None: text_type(storage))
         found = load(tmp_path / "x", "parquet")
         assert found["a"].dtype == object

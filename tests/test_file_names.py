@@ -223,7 +223,7 @@ def test_check_refuses_a_changed_file_name_and_readers_by_stage_use_the_original
     after = replace_text("model.onnx", "other.onnx")
     problems = check_between(client.repository, before, after).problems
     assert [(problem.key, problem.rule) for problem in problems] == [("artifacts", "change.version")]
-    # a reader by stage gets the record from the commit of the stage tag, which has the original file name
+    # A reader by stage gets the record from the commit of the stage tag, which has the original file name.
     assert client.get_version("iris@production").get_artifact("clf").path().read_bytes() == ONNX
 
 

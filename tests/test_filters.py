@@ -266,7 +266,7 @@ def test_a_filter_may_compare_a_key_with_a_literal_of_a_type_that_some_record_ha
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy > 0.92")] == [2]
     assert list(iris.list_versions(filter="name == 9")) == []  # no error, although no version has a name
-    # no error, because `in` can also search the keys of a table
+    # This is no error, because `in` can also search the keys of a table.
     assert list(iris.list_versions(filter="'b' in metadata.split")) == []
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy != 'low'", limit=2)] == [2, 4]
     iris.create_version(metadata={"accuracy": ["a"]})

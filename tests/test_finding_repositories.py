@@ -74,7 +74,7 @@ def make_repository(path, git):
     return path
 
 
-# safe.bareRepository = explicit
+# With the setting safe.bareRepository = explicit
 
 
 class TestBareRepositories:

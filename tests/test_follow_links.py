@@ -175,7 +175,7 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     found = {str(path.relative_to(got)): path.read_bytes() for path in got.rglob("*") if path.is_file()}
     assert found == expected
     assert not any(path.is_symlink() for path in got.rglob("*"))
-    # the artifact itself is a link to a folder
+    # Here, the artifact itself is a link to a folder.
     link(tmp_path / "net", folder)
     succeed(capsys, "link", "net", "--data", f"net2={tmp_path / 'net'}", "--follow-links", root)
     assert client.get_version("net").get_artifact("net2").link.file == "net"
@@ -196,7 +196,7 @@ def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo
         link(folder / "bad", target)
         write(folder / "file", b"x")
         if target.name == "refs":
-            # a folder `refs` alone is no repository
+            # The folder `refs` without the other folders of a repository is no repository.
             client.get_version("net").link_artifact("refs", folder, follow_links=code_repo)
             continue
         with pytest.raises(Refused, match="a git repository, which is not stored"):

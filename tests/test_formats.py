@@ -173,7 +173,7 @@ def test_an_array_that_changes_while_it_is_saved_is_refused(tmp_path, monkeypatc
 @pytest.mark.parametrize("trusted", [False, True])
 def test_loading_a_parquet_file_with_a_pickled_type_or_index_runs_no_pickle(tmp_path, trusted):
     bomb = pickle.dumps(Bomb(tmp_path / "went off"))
-    # earlier releases of Arrow unpickled the metadata of such a type
+    # Earlier releases of Arrow unpickled the metadata of such a type.
     named = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": bomb}
     table = pyarrow.table([[1]], schema=pyarrow.schema([pyarrow.field("a", pyarrow.int64(), metadata=named)]))
     pyarrow.parquet.write_table(table.replace_schema_metadata({"pandas": bomb}), tmp_path / "pandas.parquet")

@@ -118,7 +118,7 @@ MODEL = [words[2:] for words in hinted() if words[1:2] == ("model",) and len(wor
 def test_the_helper_hinted_finds_the_commands_in_messages():
     assert len(MODEL) > 60
     assert ("promote", f"{VALUE}@VERSION", VALUE) in MODEL
-    # both texts of a conditional expression are found
+    # Both texts of a conditional expression are found.
     assert {words[0] for words in MODEL} > {"demote", "alias", "apply", "store", "runs"}
 
 

@@ -72,7 +72,7 @@ def test_threads_that_open_a_folder_at_the_same_time_get_the_complete_folder(art
         all_of_them.wait()
         return members_of(*arguments)
 
-    # two names of one function: only the one in `fetching`, which `get_folder` calls, is replaced below
+    # Two modules have this function. The test replaces only the one in `fetching`, which `get_folder` calls.
     assert unpacked.members_of is members_of
     monkeypatch.setattr(fetching, "members_of", wait)
 
@@ -194,7 +194,7 @@ def test_the_next_reader_removes_temporary_folders_of_a_killed_reader(artifact, 
     assert reader.stdout.readline() == "unpacking\n"
     cache = Path(code_repo) / ".git" / "gitmodel" / "cache"
     assert len(list(cache.glob(".gitmodel-*"))) == 1
-    # this reader must not remove the temporary folder of the other reader, which is still running
+    # This reader must not remove the temporary folder of the other reader, which is still running.
     path = artifact.path()
     assert len(list(cache.glob(".gitmodel-*"))) == 1
     reader.send_signal(signal.SIGKILL)

@@ -71,7 +71,7 @@ class TestSha256:
             assert sorted(push_code(client._opened.find_kept(), "origin", "all").pushed) == sorted([head, snapshot])
             assert push_code(client._opened.find_kept(), "origin", "all").pushed == ()
         assert f"refs/gitmodel/code/{head}" in git(tmp_path / "host.git", "for-each-ref")
-        # a clone that lacks the commit: checkout fetches it from the ref that the push created
+        # This clone lacks the commit. `checkout` fetches the commit from the ref that the push created.
         git(tmp_path, "clone", "-q", "--single-branch", "host.git", "other")
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot

@@ -63,7 +63,7 @@ def test_the_format_of_a_registry_rises_only_with_a_change_that_needs_the_newer_
     succeed(capsys, "version", "create", "iris", "--metadata", "accuracy=0.97")
     succeed(capsys, "promote", "iris@3", "production", "--reason", "newer")
     succeed(capsys, "rollback", "iris", "production", "--reason", "older again")
-    # not raised, so the earlier release can still use the registry
+    # The format did not rise, so the earlier release can still use the registry.
     assert written_format(git, registry) == f'format = "{format}"'
     succeed(capsys, "link", "iris@3", "--attachment", "report=train.py")
     assert written_format(git, registry) == 'format = "1.2"'

@@ -155,6 +155,6 @@ def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> Non
 
 def _section_of(page: str, block: Block) -> str:
     """Return the heading of the section that contains *block*; "" if the block is above the first heading."""
-    # leaves out code blocks, because lines in them can look like headings
+    # Lines in code blocks can look like headings, so the blocks are left out.
     text = _BLOCK.sub("", read(page)[: block.start])
     return ["", *re.findall(r"^## (.+)$", text, re.MULTILINE)][-1]

@@ -336,7 +336,7 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
         path.unlink()
     client.store.remove(record.details)
     with Client() as new:  # uses a new client, because the first client keeps what it read
-        # the second call reads the store again, because neither the index nor the client keeps failures
+        # The second call reads the store again, because neither the index nor the client keeps failures.
         for _ in range(2):
             with pytest.raises(NotFound, match="but 1 cannot be read"):
                 new.lineage(A)

@@ -423,7 +423,7 @@ def test_a_gc_counts_as_running_unless_its_process_has_certainly_ended(tmp_path,
 
 def test_git_gets_all_environment_variables_except_those_that_locate_a_repository():
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-    # gitmodel later sets the OBJECT_VARIABLES again that name parts of the repository in use
+    # Of the OBJECT_VARIABLES, gitmodel later sets those again that name parts of the repository in use.
     locating = dict.fromkeys((*names, *OBJECT_VARIABLES), "/elsewhere")
     kept = {
         "GIT_CONFIG_COUNT": "1",

@@ -280,7 +280,7 @@ def test_threads_and_signal_handlers_can_write_while_the_shared_git_process_is_b
     with ThreadPoolExecutor(4) as pool:
         numbers = [made["number"] for made in pool.map(lambda _: registry.register(), range(12))]
     assert sorted(numbers) == list(range(3, 15))
-    # the lock is taken first, because a signal handler can run while its thread holds the lock for a write
+    # The test takes the lock first, because a signal handler can run while its thread holds this lock for a write.
     with registry.repository.ref_transactions._lock:
         assert registry.register()["number"] == 15
     assert_whole(registry.path)
