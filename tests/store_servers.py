@@ -101,11 +101,6 @@ class SeaweedFS:
     def bucket(self):
         return BUCKET
 
-    def cpu_seconds(self):
-        """Return the seconds of CPU time that the server has used since its start."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def stop(self):
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
