@@ -142,7 +142,7 @@ class HistoryData(VersionData):
         except GitModelError as error:
             faults = dict.fromkeys(missing, f"not checked: {error.message}")
         for commit, fault in faults.items():
-            unsigned = "not signed" if self.has_signers else "not checked: the registry lists no signers"
+            unsigned = "not signed" if self.signers else "not checked: the registry lists no signers"
             self._signatures[commit] = unsigned if fault is None else fault or "valid"
         return {commit: self._signatures[commit] for commit in commits}
 
@@ -150,28 +150,14 @@ class HistoryData(VersionData):
     def _signatures(self) -> dict[str, str]:
         return {}
 
-    @property
-    def has_signers(self) -> bool:
-        """True if the registry lists persons whose signatures count."""
-        return bool(self.signers)
-
     @cached_property
     def signers(self) -> tuple[str, ...]:
         """The persons whose signatures count."""
         return tuple(self.client.list_signers())
 
-    @property
-    def rule_changes(self) -> Sequence[RuleChange]:
-        """The changes of rules, newest first."""
-        return self._rule_changes[0]
-
-    @property
-    def rule_changes_fault(self) -> str:
-        """The reason why older changes of rules are missing; "" if none is."""
-        return self._rule_changes[1]
-
     @cached_property
-    def _rule_changes(self) -> tuple[list[RuleChange], str]:
+    def rule_changes(self) -> tuple[Sequence[RuleChange], str]:
+        """The changes of rules, newest first, and the reason why older changes are missing; "" if none are missing."""
         found: list[RuleChange] = []
         try:
             found.extend(self.client.rule_history())

@@ -66,8 +66,8 @@ def read(registry: RegistryData) -> RulesPage:
         for stage in registry.stages
     )
     unknown = registry.rules_fault
-    changes, incomplete = tuple(registry.rule_changes), registry.rule_changes_fault
-    return RulesPage(registry.commit, () if unknown else stages, registry.signers, changes, incomplete, unknown)
+    changes, incomplete = registry.rule_changes
+    return RulesPage(registry.commit, () if unknown else stages, registry.signers, tuple(changes), incomplete, unknown)
 
 
 def _conditions(rule: StageRule) -> Iterator[str]:

@@ -64,7 +64,7 @@ def read(registry: RegistryData) -> StagesPage:
         rows,
         states.count("pending"),
         states.count("forged"),
-        registry.has_signers,
+        bool(registry.signers),
         len(registry.proposals),
     )
 
