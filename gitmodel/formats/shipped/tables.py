@@ -51,7 +51,8 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
     parts = zip(table.columns, schema.types, specs, strict=True)
     columns = [arrow_arrays.as_type(column, kind, spec) for column, kind, spec in parts]
     wanted = schema.with_metadata(metadata or None)
-    return library("pyarrow", install="gitmodel[parquet]").Table.from_arrays(columns, schema=wanted)
+    arrow, _ = arrow_arrays.libraries()
+    return arrow.Table.from_arrays(columns, schema=wanted)
 
 
 def _arrow_schema(source: Any) -> Any:
@@ -59,9 +60,8 @@ def _arrow_schema(source: Any) -> Any:
     held = (source.metadata.metadata or {}).get(b"ARROW:schema")
     if held is None:
         return source.schema_arrow
-    return library("pyarrow", install="gitmodel[parquet]").ipc.read_schema(
-        library("pyarrow", install="gitmodel[parquet]").py_buffer(base64.b64decode(held))
-    )
+    arrow, _ = arrow_arrays.libraries()
+    return arrow.ipc.read_schema(arrow.py_buffer(base64.b64decode(held)))
 
 
 def load_arrow(path: Path) -> Any:
@@ -73,7 +73,7 @@ def load_arrow(path: Path) -> Any:
     found = _value_of(table, schema, 0)
     if is_arrow_table(found):
         return found
-    pandas, arrow = _pandas(), library("pyarrow", install="gitmodel[parquet]")
+    arrow, pandas = arrow_arrays.libraries()
     return arrow.Table.from_pandas(found if isinstance(found, pandas.DataFrame) else pandas.DataFrame(found))
 
 
@@ -94,7 +94,7 @@ def _save_parquet(value: Any, path: Path) -> None:
     else:
         table = frames.to_arrow(value)
     rows = max(1, min(1 << 20, _GROUP * max(1, table.num_rows) // max(1, table.nbytes)))
-    arrow = library("pyarrow", install="gitmodel[parquet]")
+    arrow, _ = arrow_arrays.libraries()
     with open(path, "wb") as file:
         try:
             parquet.write_table(table, file, row_group_size=rows)
@@ -175,8 +175,7 @@ def _save_csv(value: Any, path: Path) -> None:
 
 
 def _parquet() -> Any:
-    _pandas()
-    library("pyarrow", install="gitmodel[parquet]")
+    arrow_arrays.libraries()
     return library("pyarrow.parquet", install="gitmodel[parquet]")
 
 
