@@ -83,7 +83,7 @@ def measure(place: Path, size: int, environ: dict[str, str]) -> None:
                         seconds += [time.perf_counter() - begun] if turn or not warm else []
                     trips = len(server.seen)
                     kept = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
-                told(size, f"{name}, {'warm' if warm else 'cold'}", statistics.median(seconds), trips, kept)
+                show(size, f"{name}, {'warm' if warm else 'cold'}", statistics.median(seconds), trips, kept)
         if size == SIZES[0]:
             clients = [opened(next(caches)) for _ in range(JOBS)]
             threads = [threading.Thread(target=WORKS["create a version"], args=(client,)) for client in clients]
@@ -93,12 +93,12 @@ def measure(place: Path, size: int, environ: dict[str, str]) -> None:
                 thread.start()
             for thread in threads:
                 thread.join()
-            told(size, f"{JOBS} versions by {JOBS} jobs at once", time.perf_counter() - begun, len(server.seen), 0)
+            show(size, f"{JOBS} versions by {JOBS} jobs at once", time.perf_counter() - begun, len(server.seen), 0)
             for client in clients:
                 client.close()
 
 
-def told(size: int, name: str, seconds: float, trips: int, kept: int) -> None:
+def show(size: int, name: str, seconds: float, trips: int, kept: int) -> None:
     """Print a line with the time in *seconds*, the number of requests *trips*, and the bytes *kept* in the cache."""
     held = f"{kept / 1024:8.0f} KB cached" if kept else ""
     print(f"by URL, {size:6} versions: {name:28} {seconds * 1000:8.0f} ms {trips:4} round trips {held}", flush=True)

@@ -117,7 +117,7 @@ def _draft_run(
 
 
 def fit_values(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return those of *values* that fit into a record, and those that are too long, without values like credentials.
+    """Return those of *values* that fit into a record, and those that are too long. Neither contains credentials.
 
     Adds notes about the values that are too long or look like credentials to *notes*.
     """

@@ -122,7 +122,7 @@ class _Tally:
 
 
 class _Import:
-    """One import. *notes* are about reading runs and writing, so the plan of the import cannot have them."""
+    """Writes the models of an import. *notes* says what was left out or changed, besides the notes of the plan."""
 
     def __init__(
         self, client: Client, reader: Reader, with_artifacts: bool, progress: Progress | None, total: int

@@ -53,7 +53,7 @@ def test_imported_versions_have_the_names_commits_and_messages_of_the_gto_tags(c
     assert client.get_model("iris").record.description == "Which iris?"
 
 
-def test_names_of_a_monorepo_are_changed_and_kept_as_title(client, tag):
+def test_a_name_of_a_monorepo_becomes_a_valid_name_and_the_original_becomes_the_title(client, tag):
     tag("nlp=mood@v0.0.1", commit="one")
     run_import(client)
     (model,) = client.list_models()

@@ -65,7 +65,7 @@ def someone(repo, keys):
 
 
 def forged(client, stage="production"):
-    """Return the reason why the tag of the stage does not count: it is forged."""
+    """Return the reason why the tag of the *stage* of iris does not count, "" if it counts, None if it is missing."""
     return {one.name: one.forged for one in client.get_model("iris").stages}.get(stage)
 
 
