@@ -295,15 +295,15 @@ def plan_metadata(
         return changed_metadata(of if name is None else f"{name} of {of}", old, values, removed, table)
 
     def change(old: VersionRecord) -> VersionRecord:
+        def with_metadata(links: tuple[T, ...], link: T) -> tuple[T, ...]:
+            new = replace(link, metadata=merged(link.metadata))
+            return tuple(new if other is link else other for other in links)
+
         if attached is not None:
-            there = attachment(old, model, attached)
-            new = replace(there, metadata=merged(there.metadata))
-            return replace(old, attachments=tuple(new if other is there else other for other in old.attachments))
-        if on is None:
-            return replace(old, metadata=merged(old.metadata))
-        link = artifact(old, model, on)
-        changed = replace(link, metadata=merged(link.metadata))
-        return replace(old, artifacts=tuple(changed if other is link else other for other in old.artifacts))
+            return replace(old, attachments=with_metadata(old.attachments, attachment(old, model, attached)))
+        if on is not None:
+            return replace(old, artifacts=with_metadata(old.artifacts, artifact(old, model, on)))
+        return replace(old, metadata=merged(old.metadata))
 
     given = sorted(key for key, value in values.items() if value is not None)
     gone = sorted({*values, *removed} - set(given))

@@ -110,9 +110,7 @@ def stage_cell(state: StageState) -> str:
 
 def is_hidden_by_shallow_clone(state: StageState) -> bool:
     """Return True if a shallow clone lacks the commit of the tag of a stage or alias."""
-    if not state.forged:
-        return False
-    from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
+    from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW  # imported already if there is a state
 
     return state.forged == TOO_SHALLOW
 
