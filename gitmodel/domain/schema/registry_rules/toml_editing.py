@@ -97,7 +97,7 @@ def _edit_table(
         elif _are_tables(value) and _are_tables(old) and document.has_header((*place, 0)):
             _edit_items(document, source, place, old or (), value)
         elif isinstance(value, dict) or _are_tables(value):
-            document.remove_to_replace(place)
+            document.remove(place, keep_comments=True)
             document.add_sections(place, source.sections_of(place), source)
         else:
             document.set(source.statement(place), source)
@@ -164,27 +164,24 @@ class _Document:
         """Return the key, with its value, at *path*."""
         return next(part for at, part in self.parts() if at == path and isinstance(part, _Statement))
 
-    def remove(self, path: Path) -> None:
-        """Remove the key or table at *path*, everything in it, and the comments directly above it."""
-        array = path[:-1] if isinstance(path[-1], int) else None
-        self.sections = [section for section in self.sections if section.path[: len(path)] != path]
-        for section in self.sections:
-            for statement in [s for s in section.statements if s.path[: len(path)] == path]:
-                at = section.statements.index(statement)
-                section.statements.remove(statement)
-                _give(section, at, _without_last(statement.lead, _is_comment))
-        if array is not None:
-            self._renumber(array)
+    def remove(self, path: Path, *, keep_comments: bool = False) -> None:
+        """Remove the key or table at *path* and everything in it.
 
-    def remove_to_replace(self, path: Path) -> None:
-        """Remove the key or table at *path* and everything in it, but keep the comments of keys as separate lines."""
+        The comments directly above keys and those in their values are removed, too; if *keep_comments* is True, they
+        stay as separate lines.
+        """
+        self.sections = [section for section in self.sections if section.path[: len(path)] != path]
         for section in self.sections:
             for statement in [s for s in section.statements if s.path[: len(path)] == path]:
                 at = section.statements.index(statement)
                 section.statements.remove(statement)
-                comments = _comments_in(statement.value + statement.tail, self.newline)
-                _give(section, at, f"{statement.lead}{comments}")
-        self.sections = [section for section in self.sections if section.path[: len(path)] != path]
+                if keep_comments:
+                    comments = _comments_in(statement.value + statement.tail, self.newline)
+                    _give(section, at, f"{statement.lead}{comments}")
+                else:
+                    _give(section, at, _without_last(statement.lead, _is_comment))
+        if isinstance(path[-1], int):
+            self._renumber(path[:-1])
 
     def set(self, wanted: _Statement, source: _Document) -> None:
         """Set the key of *wanted* to its value. If the document lacks the key, add it where *source* has it."""
@@ -198,7 +195,7 @@ class _Document:
         table = wanted.path[:-1]
         home = next((section for section in self.sections if section.path == table), None)
         if home is None:  # The table has no header: write it again with all its keys.
-            self.remove_to_replace(table)
+            self.remove(table, keep_comments=True)
             self.add_sections(table, source.sections_of(table), source)
             return
         order = [statement.path for statement in source.sections_of(table)[0].statements]
