@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.comparison import Compared
 
 
+def published(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options --remote, --push and --open of a command that makes a proposal."""
+    for option in (
+        click.option("--open", is_flag=True, help="Push the branch, and have the host open the pull request."),
+        click.option("--push", is_flag=True, help="Push the branch of the proposal."),
+        click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one."),
+    ):
+        function = option(function)
+    return function
+
+
 @command(example='git model propose iris@2 production --reason "beats the baseline"')
 @click.argument("words", nargs=-1, metavar="[REF STAGE]...", shell_complete=options.complete_model_and_stage)
 @click.option("--demote", nargs=2, multiple=True, metavar="MODEL STAGE", help="Propose to empty the stage.")
@@ -36,9 +47,7 @@ if TYPE_CHECKING:
 @options.force
 @options.leave
 @options.renumbered
-@click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one.")
-@click.option("--push", is_flag=True, help="Push the branch of the proposal.")
-@click.option("--open", is_flag=True, help="Push the branch, and have the host open the pull request.")
+@published
 def propose(invocation: Invocation, /, words: tuple[str, ...], **given: Any) -> None:
     """Propose changes of stages for a pull request.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options
-from gitmodel.cli.commands.promote.proposals import print_proposal
+from gitmodel.cli.commands.promote.proposals import print_proposal, published
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.shapes import promote_shapes as shapes
 from gitmodel.domain.changes.rule_edits import AddGate, AddStage, RemoveGate, RemoveStage, RulesEdit, UpdateStage
@@ -104,16 +104,10 @@ def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
         else:
             _print_changed(invocation, client.change_rules(edit, reason=reason))
 
-    wrapped: Callable[..., None] = change
-    for option in (
-        click.option("--open", is_flag=True, help="Push the branch, and have the host open the pull request."),
-        click.option("--push", is_flag=True, help="Push the branch of the proposal."),
-        click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one."),
-        click.option("--propose", is_flag=True, help="Propose the change for a pull request instead of making it."),
-        options.reason,
-    ):
-        wrapped = option(wrapped)
-    return wrapped
+    proposing = click.option(
+        "--propose", is_flag=True, help="Propose the change for a pull request instead of making it."
+    )
+    return options.reason(proposing(published(change)))
 
 
 @command("add", example="git model stage add canary --before production --after staging")
