@@ -343,8 +343,8 @@ def test_commands_that_compute_no_hash_and_write_no_file_do_not_import_hashlib_o
 @pytest.mark.parametrize(
     ("command", "processes", "modules", "texts"),
     [
-        ("resolve iris@1", 2, 78, 25),
-        ("resolve iris@production", 2, 78, 25),
+        ("resolve iris@1", 2, 76, 25),
+        ("resolve iris@production", 2, 76, 25),
         ("show iris@1", 3, 108, 82),
         ("list", 3, 112, 82),
     ],

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gitmodel.client import names_of_other_tools
 from gitmodel.client.methods.checks import CheckMethods
-from gitmodel.client.methods.code import CodeMethods
 from gitmodel.client.methods.history import HistoryMethods
 from gitmodel.client.methods.models import ModelMethods
 from gitmodel.client.methods.opened import version_ref
 from gitmodel.client.methods.runs import RunMethods
 from gitmodel.client.methods.sharing import SharingMethods
-from gitmodel.client.methods.stage_rules import StageRuleMethods
 from gitmodel.client.methods.stages import StageMethods
 from gitmodel.client.methods.stores import StoreMethods
 from gitmodel.client.methods.versions import VersionMethods
@@ -42,10 +40,8 @@ class Client(
     ModelMethods,
     VersionMethods,
     StageMethods,
-    StageRuleMethods,
     RunMethods,
     HistoryMethods,
-    CodeMethods,
     SharingMethods,
     CheckMethods,
     StoreMethods,

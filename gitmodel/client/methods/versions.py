@@ -1,4 +1,4 @@
-"""The methods of `Client` that find versions, or import one."""
+"""The methods of `Client` that find versions or import one, and those for the code from which versions are made."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from gitmodel.registry.records import finding
 if TYPE_CHECKING:
     from gitmodel.client.handles.models_and_versions import ModelVersion
     from gitmodel.client.tables import VersionTable
-    from gitmodel.domain.schema.records import VersionRecord
+    from gitmodel.code.repository import CodeRepository
+    from gitmodel.domain.schema.records import Code, VersionRecord
     from gitmodel.domain.views.authorship import Authorship
     from gitmodel.domain.views.record_views import VersionView
     from gitmodel.domain.views.version_summaries import VersionRow
     from gitmodel.errors import Invalid
+    from gitmodel.lineage.code.versions_of_commit import Containing, WrittenNotes
     from gitmodel.lineage.graph import VersionRun
     from gitmodel.registry.lists.version_lists import VersionIds
     from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class VersionMethods(OpenedClient):
-    """The methods of `Client` that find versions, or import one."""
+    """The methods of `Client` that find versions or import one, and those for the code from which versions are made."""
 
     def get_version(
         self, reference: str | VersionRef, *, renumbered: bool = False, for_change: bool = False
@@ -191,3 +193,50 @@ class VersionMethods(OpenedClient):
         file = Path(path).expanduser()
         found = import_export(self.writer, file, store=self.store, model=model, renumbered=renumbered)
         return ModelVersion._find(self._opened, VersionRef.parse(found.reference), is_new=found.new)
+
+    def read_code(self) -> Code:
+        """Return the state of the code repository: its commit, uncommitted changes and URL. Writes nothing."""
+        return self._opened.read_code()
+
+    def record_code(self) -> Code:
+        """Return the state of the code repository as a version records it, and create a ref that keeps its commit.
+
+        Two settings say what happens to uncommitted changes: that of this machine (`GITMODEL_DIRTY`, or `git config
+        gitmodel.dirty`) and `[code]` in `gitmodel.toml`. The stricter one is used. "record" only records that there are
+        changes. "snapshot" stores them as a commit, and raises Refused if a changed file looks like credentials or the
+        snapshot is too large. "refuse" raises Refused if there are uncommitted changes.
+        """
+        return self._opened.record_code()
+
+    def find_code(self) -> CodeRepository | None:
+        """Return the code repository that contains the client's *path*, opened on first use; None if there is none."""
+        return self._opened.find_code()
+
+    def open_code(self) -> CodeRepository:
+        """Return the code repository that contains the client's *path*. Raises NotFound if there is none."""
+        return self._opened.open_code()
+
+    def containing(self, commit: str, model: str = "") -> list[Containing]:
+        """Return for each version whether its code contains *commit*. The newest version is first.
+
+        The versions are those of *model*, or of all models if it is "". Raises NotFound if the commit, the model or the
+        code repository does not exist.
+        """
+        from gitmodel.lineage.code.versions_of_commit import containing
+
+        return list(containing(self.writer, self.open_code(), commit, model))
+
+    def write_notes(self) -> WrittenNotes:
+        """Write a git note for each code commit with the versions that were made from it, to `refs/notes/gitmodel`.
+
+        `git log --notes=gitmodel` shows the notes. Raises Refused if another program wrote to this ref.
+        """
+        from gitmodel.lineage.code.versions_of_commit import write_notes
+
+        return write_notes(self.writer, self.repository, self.open_code())
+
+    def remove_notes(self) -> None:
+        """Delete `refs/notes/gitmodel`. Raises Refused if another program wrote to this ref."""
+        from gitmodel.lineage.code.versions_of_commit import remove_notes
+
+        remove_notes(self.open_code())
