@@ -138,10 +138,7 @@ def _order(path: str) -> tuple[str, int, str]:
 
 
 class _Records:
-    """Reads the records of a snapshot for a search of the lineage, and decodes each run once.
-
-    Implements the protocol `domain.views.lineage.Known`.
-    """
+    """The records of a snapshot for a search of the lineage, each run decoded once; implements `Known`."""
 
     def __init__(
         self,

@@ -158,7 +158,10 @@ class _Replay:
             self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
-        """Rename the model *old* to *new*. If the remote renamed it too, keep the remote's name, with a conflict."""
+        """Rename the model *old* to *new*.
+
+        If the remote renamed the model, too, keeps the remote's name and reports a conflict.
+        """
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.renamed_or_deleted.add(old)
         if there not in (old, new):

@@ -122,10 +122,10 @@ def judge_entry(
 ) -> tuple[Outcome, ...]:
     """Judge each rule of the stage *ref* for the entry of version *number*, and return the outcomes.
 
-    *after* is the commit that changes the stage, *before* its first parent. Only the version is read from *after*; the
-    rules, the version that is in the stage and the version's previous stage are those of *before*. *forced* are the
-    names of the rules that the user overrides. Raises NotFound if the version does not exist, Invalid for a damaged
-    record, GateRefused if the rules cannot be judged.
+    *after* is the commit that changes the stage, *before* its first parent. The records of the version and its model
+    are those in *after*; the rules, the version that is in the stage and the version's previous stage are those in
+    *before*. *forced* are the names of the rules that the user overrides. Raises NotFound if the version does not
+    exist, Invalid for a damaged record, GateRefused if the rules cannot be judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)

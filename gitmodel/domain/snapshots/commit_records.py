@@ -311,7 +311,7 @@ class CommitRecords(Frozen, eq=False):
         return record
 
     def present_version(self, model: str, number: int) -> VersionRecord:
-        """Return the record of a version that is not deleted. Raises NotFound."""
+        """Return the record of the version *number*. Raises NotFound if it does not exist or was deleted."""
         record = self.version(model, number)
         if record.deleted is not None:
             because = f": {record.reason}" if record.reason else ""

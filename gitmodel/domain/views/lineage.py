@@ -114,7 +114,10 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the *runs* in which a step made *digest*; if all of them took it from the cache, all of them."""
+    """Return the *runs* in which a step made *digest*.
+
+    If all runs with this output took it from the cache, returns all of them.
+    """
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
