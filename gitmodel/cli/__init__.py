@@ -47,7 +47,7 @@ COMMANDS = {
     "promote": Entry("promote.stages:promote", "Put a version into a stage.", "Promote"),
     "demote": Entry("promote.stages:demote", "Remove the version from a stage and leave it empty.", "Promote"),
     "rollback": Entry("promote.stages:rollback", "Put the previous version back into a stage.", "Promote"),
-    "alias": Entry("promote.aliases:alias", "Set, remove and list aliases.", "Promote"),
+    "alias": Entry("promote.stages:alias", "Set, remove and list aliases.", "Promote"),
     "stage": Entry("promote.stages:stage", "Show stages with their versions, and change their rules.", "Promote"),
     "propose": Entry("promote.proposals:propose", "Propose changes of stages for a pull request.", "Review"),
     "proposals": Entry("promote.proposals:list_proposals", "List the open proposals.", "Review"),

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from operator import methodcaller
 from typing import Any, ClassVar
 
+from gitmodel.client import storing
 from gitmodel.client.handles.models_and_versions import ModelVersion
 from gitmodel.client.model_stages import ModelStages
-from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
-from gitmodel.domain.arguments.checking import checked_arguments
+from gitmodel.domain.arguments.checking import ArtifactSource, checked_arguments
 from gitmodel.domain.arguments.names_of_other_tools import refuse_other_keywords, shows_our_form
 from gitmodel.domain.schema.names import check_alias
 from gitmodel.errors import UsageError
+from gitmodel.stores.transfer import Progress
+
+
+class RunPart:
+    """The base class of a run of a script and of its version. An artifact that is linked to one belongs to both."""
+
+    _run: RunRecording
+
+    def link_artifact(
+        self,
+        name: str,
+        source: ArtifactSource,
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Store *source* as the output *name* of the run, and as an artifact of the version if the run creates one.
+
+        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored
+        immediately, and recorded at the end of the run. Raises Conflict if the run has another artifact *name*, and the
+        errors of `ModelVersion.link_artifact`.
+
+        >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
+        """
+        self._run.link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
 
 
 @checked_arguments

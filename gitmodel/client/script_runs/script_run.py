@@ -16,9 +16,8 @@ from gitmodel.client.handles.models_and_versions import Artifact, Attached, Mode
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.client.script_runs import run_ending
 from gitmodel.client.script_runs.result_line import print_result
-from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording, RunStart
-from gitmodel.client.script_runs.run_version import RunVersion
+from gitmodel.client.script_runs.run_version import RunPart, RunVersion
 from gitmodel.domain.arguments.checking import ArtifactSources, checked_arguments
 from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.schema.names import check_name, with_article
