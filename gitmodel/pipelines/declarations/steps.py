@@ -32,14 +32,6 @@ R = TypeVar("R")
 _OPTIONS = ("name", "model_config", "enable_cache", "pickle", "files", "env", "retries", "timeout")
 
 
-class OutputSpec(Frozen):
-    """The name, kind and format that a step declares for one output. If one of them is "", gitmodel chooses it."""
-
-    name: str = ""
-    kind: str = ""
-    format: str = ""
-
-
 class Output(Frozen, eq=False):
     """An output of a step that has not run yet. As an argument of another step, it becomes an input of that step."""
 
@@ -144,7 +136,7 @@ class Step(Generic[P, R]):
         return made
 
     @cached_property
-    def outputs(self) -> tuple[OutputSpec, ...]:
+    def outputs(self) -> tuple[ArtifactConfig, ...]:
         """The outputs that the return annotation declares. A step without a return annotation has one output.
 
         Raises UsageError for an invalid name, or two outputs of the same name.
@@ -154,12 +146,10 @@ class Step(Generic[P, R]):
             return ()
         specs = tuple(map(_spec, get_args(returned) if self.many else (returned,)))
         seen: set[str] = set()
-        for spec in specs:
-            if spec.name and fold(spec.name) in seen:
-                raise UsageError(
-                    f"step {self.name} has two outputs named {spec.name}", hint="give each a different name"
-                )
-            seen.add(fold(spec.name))
+        for name in (spec.name for spec in specs if spec.name):
+            if fold(name) in seen:
+                raise UsageError(f"step {self.name} has two outputs named {name}", hint="give each a different name")
+            seen.add(fold(name))
         return specs
 
     @cached_property
@@ -343,18 +333,15 @@ def admits_text(hint: Any) -> bool:
     return kind is Any or not isinstance(kind, type) or issubclass(str, kind) or issubclass(kind, str)
 
 
-def _spec(hint: Any) -> OutputSpec:
+def _spec(hint: Any) -> ArtifactConfig:
     if get_origin(hint) in (typing.Union, types.UnionType):  # Optional[Annotated[int, "n"]]
-        named = [spec for spec in map(_spec, get_args(hint)) if spec != OutputSpec()]
-        return named[0] if named else OutputSpec()
-    if get_origin(hint) is not Annotated:
-        return OutputSpec()
-    for extra in get_args(hint)[1:]:
+        return next((spec for spec in map(_spec, get_args(hint)) if spec != ArtifactConfig()), ArtifactConfig())
+    for extra in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
         if isinstance(extra, str):
-            return OutputSpec(check_name(extra, "artifact"))
+            return ArtifactConfig(extra)
         if isinstance(extra, ArtifactConfig):
-            return OutputSpec(extra.name or "", extra.kind, extra.format)
-    return OutputSpec()
+            return extra
+    return ArtifactConfig()
 
 
 def _bare(hint: Any) -> Any:

@@ -20,8 +20,8 @@ from gitmodel.formats.catalogue.plugins import (
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
 from gitmodel.pipelines.active_runs.resolved_references import Resolved, resolve
 from gitmodel.pipelines.active_runs.run_records import Job
+from gitmodel.pipelines.declarations.config import ArtifactConfig
 from gitmodel.pipelines.declarations.graph import Graph, Node
-from gitmodel.pipelines.declarations.steps import OutputSpec
 from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor
 from gitmodel.registry.recorded_runs.new_runs import keep_packages
 from gitmodel.stores.interface import Unwritable
@@ -92,7 +92,7 @@ def _numbered(texts: Iterable[str]) -> str:
     return "; ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))
 
 
-def _outputs(graph: Graph) -> Iterator[tuple[Node, OutputSpec, str, Any]]:
+def _outputs(graph: Graph) -> Iterator[tuple[Node, ArtifactConfig, str, Any]]:
     """Yield each output of the steps in *graph*: the step's node, and the output's declaration, name and type."""
     for node in graph.nodes.values():
         for spec, name, hint in zip(node.step.outputs, node.outputs, node.step.output_types, strict=True):

@@ -19,7 +19,7 @@ from gitmodel.formats import materializers, trust
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.catalogue.detection import PICKLES
 from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
-from gitmodel.pipelines.declarations.steps import OutputSpec
+from gitmodel.pipelines.declarations.config import ArtifactConfig
 from gitmodel.pipelines.project.project_modules import project_modules_of
 from gitmodel.pipelines.step_context.step_requests import Request
 from gitmodel.pipelines.step_context.step_results import StoredOutput
@@ -77,7 +77,7 @@ class StepOutputs:
         self._kept: list[KeptValue] = []
         self._lost: list[str] = []
 
-    def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
+    def store(self, outputs: Iterable[tuple[ArtifactConfig, str, Any]]) -> None:
         """Store *outputs*, except files that seem to hold credentials.
 
         Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. Before it raises one of
@@ -126,13 +126,15 @@ class StepOutputs:
         log.warning("step %s was %s", self._request.facts.step, error)
         return error
 
-    def link(self, name: str, value: Any, spec: OutputSpec) -> None:
+    def link(self, name: str, value: Any, spec: ArtifactConfig) -> None:
         """Store the artifact *name* for `link_artifact`. Raises Refused if the artifact seems to hold credentials."""
         self._store_one(spec, name, value, f"linked-{len(self.stored)}", [])
         if name in self.withheld:
             raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
 
-    def _store_one(self, spec: OutputSpec, name: str, value: Any, file: str, written: list[tuple[Path, str]]) -> None:
+    def _store_one(
+        self, spec: ArtifactConfig, name: str, value: Any, file: str, written: list[tuple[Path, str]]
+    ) -> None:
         """Store one output; a value that is no path is first saved to a file with the name *file*.
 
         Adds the path and format of this file to *written*, so that the value is not lost if it cannot be stored.

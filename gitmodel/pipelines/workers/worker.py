@@ -22,8 +22,8 @@ from gitmodel.errors import NotFound, UsageError
 from gitmodel.files.temporary import TemporaryFiles
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats.catalogue.plugins import suffix_of
-from gitmodel.pipelines.declarations.config import ModelConfig
-from gitmodel.pipelines.declarations.steps import OutputSpec, Step
+from gitmodel.pipelines.declarations.config import ArtifactConfig, ModelConfig
+from gitmodel.pipelines.declarations.steps import Step
 from gitmodel.pipelines.project.opened_files import recording_opened_files, texts_that_may_name_files
 from gitmodel.pipelines.step_context.context import StepContext
 from gitmodel.pipelines.step_context.current_step import using_context
@@ -187,7 +187,7 @@ def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepCon
             signal.signal(signal.SIGINT, before)
 
 
-def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[OutputSpec, str, Any]]:
+def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[ArtifactConfig, str, Any]]:
     specs = step.outputs
     if not specs:
         if value is not None:
@@ -241,7 +241,7 @@ class _StepFiles:
         if isinstance(value, Path) and not value.exists():
             raise NotFound(f"there is no file or folder {value}", hint="to store a text, write it to a file")
         self._outputs.secrets = self._secrets().values()
-        self._outputs.link(name, value, OutputSpec(name, kind, format))
+        self._outputs.link(name, value, ArtifactConfig(name, kind, format))
 
     def _target(self, ref: InputReference) -> Path:
         return self._scratch.path(f"read-{next(self._count)}{suffix_of(ref.format)}")
