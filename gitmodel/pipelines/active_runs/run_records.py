@@ -19,11 +19,11 @@ from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.formats.script_names import SCRIPTS
 from gitmodel.frozen import Frozen
-from gitmodel.pipelines.active_runs.pinned_references import Pinned, Target
+from gitmodel.pipelines.active_runs.target_versions import Target
 from gitmodel.pipelines.declarations.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.declarations.graph import Graph, Node
 from gitmodel.pipelines.declarations.steps import Output, Step
-from gitmodel.pipelines.step_context.step_requests import Facts
+from gitmodel.pipelines.step_context.step_requests import Facts, InputReference
 from gitmodel.pipelines.step_context.step_results import StepResult, StoredOutput
 from gitmodel.pipelines.workers.step_modules import script_of
 
@@ -78,7 +78,8 @@ def find_file(function: Callable[..., Any]) -> Path | None:
 class ActiveRun:
     """The state of an active run.
 
-    *executor* is the name of the executor. *order* has the names of all steps, as the function `order` sorts them.
+    *executor* is the name of the executor. *targets* has the version that each step works on, and *inputs* has the
+    external artifacts by step and parameter. *order* has the names of all steps, as the function `order` sorts them.
     *failed* is the step that failed first, or "". *begun* has the facts that the run sent to each started step.
     *readers* has the steps that may have read the number of their version. *failed_attempts* has, for each step that
     ran again, the errors of its failed attempts.
@@ -90,7 +91,8 @@ class ActiveRun:
     started: datetime
     code: Code
     packages: str
-    pinned: Pinned
+    targets: dict[str, Target]
+    inputs: dict[tuple[str, str], InputReference]
     order: list[str]
     results: dict[str, StepResult] = field(default_factory=dict)
     failed: str = ""
@@ -98,11 +100,6 @@ class ActiveRun:
     begun: dict[str, Facts] = field(default_factory=dict)
     readers: set[str] = field(default_factory=set)
     failed_attempts: dict[str, list[ErrorText]] = field(default_factory=dict)
-
-    @property
-    def targets(self) -> dict[str, Target]:
-        """The version that each step works on."""
-        return self.pinned.targets
 
     def output(self, wanted: Output) -> StoredOutput | None:
         """Return the stored output for *wanted*, an output in the graph; None if the step has not stored it."""
@@ -150,7 +147,7 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
     inputs = {}
     for name, value in node.inputs.items():
         if isinstance(value, ExternalArtifact):
-            inputs[name] = active.pinned.inputs[node.name, name].digest
+            inputs[name] = active.inputs[node.name, name].digest
         elif (output := active.output(value)) is not None:
             inputs[name] = output.digest
     for name, digest in (result.read if result else {}).items():  # artifacts that the step loaded from its version

@@ -11,8 +11,8 @@ from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.secrets.secret_values import HIDDEN
-from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.active_runs.run_records import ActiveRun
+from gitmodel.pipelines.active_runs.target_versions import Target
 from gitmodel.pipelines.caching.dependencies import are_stored, cache_parts, what_changed
 from gitmodel.pipelines.declarations.graph import Node
 from gitmodel.pipelines.project.project_code import ProjectCode, StepCode

@@ -21,7 +21,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
-from gitmodel.pipelines.active_runs.pinned_references import Target
+from gitmodel.pipelines.active_runs.target_versions import Target
 from gitmodel.pipelines.step_context.step_results import AliasPlan, Plan, StagePlan, UpdatePlan
 from gitmodel.registry.promotion.judging import judge
 

@@ -21,8 +21,8 @@ from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, Unsigned
-from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.active_runs.run_records import ActiveRun
+from gitmodel.pipelines.active_runs.target_versions import Target
 from gitmodel.pipelines.caching.dependencies import are_kept, are_stored
 from gitmodel.pipelines.execution.run_changes import (
     NumberTaken,

@@ -19,9 +19,9 @@ from gitmodel.client.handles.run_handle import Run
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.pipelines.active_runs.pinned_references import pin, release_names, release_numbers
 from gitmodel.pipelines.active_runs.resolved_references import Resolved
 from gitmodel.pipelines.active_runs.run_records import ActiveRun, Job, order, run_record
+from gitmodel.pipelines.active_runs.target_versions import release_names, release_numbers, reserve_targets
 from gitmodel.pipelines.declarations.graph import Graph
 from gitmodel.pipelines.execution.checks_before_a_run import check_before_the_run, check_workers
 from gitmodel.pipelines.execution.run_commit import commit_run
@@ -89,13 +89,17 @@ def _begin(
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: new_run_id(job.pipeline, moment), facts) as run_journal:
         try:
-            pinned = pin(client, resolved, journal, run_journal.id).with_inputs(job.recorded_inputs)
+            targets = reserve_targets(client, resolved, journal, run_journal.id)
         except BaseException:
             run_journal.discard()  # no step has run, so there is nothing to show about this run
             raise
-        run_journal.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
+        run_journal.note(reserved=sorted({target.reference for target in targets.values() if target.new}))
         run_journal.note_stored([(packages, "text")])
-        active = ActiveRun(run_journal.id, job, choice.name, moment, code, packages, pinned, order(needs))
+        inputs = dict(resolved.inputs)
+        for place, digest in job.recorded_inputs.items():
+            if place in inputs and inputs[place].digest != digest:  # no record has the size of this input
+                inputs[place] = replace(inputs[place], digest=digest, size=None)
+        active = ActiveRun(run_journal.id, job, choice.name, moment, code, packages, targets, inputs, order(needs))
         try:
             return _run(client, active, choice, executor, started, journal, run_journal, needs)
         finally:
@@ -104,7 +108,7 @@ def _begin(
                 rewrite_logs(journal.logs(run_journal.id), active.job.graph.known.values().hide)
             # An error is harmless here, because gitmodel ignores the reservations of a run that has ended.
             with suppress(GitModelError):
-                release_names(client, pinned.targets.values(), run_journal.id)
+                release_names(client, targets.values(), run_journal.id)
                 if active.status != "succeeded":
                     _release_unread_numbers(client, active)
 

@@ -20,8 +20,8 @@ from gitmodel.domain.secrets.credentials import OVERRIDE
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import Refused, UsageError
-from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.active_runs.run_records import ActiveRun
+from gitmodel.pipelines.active_runs.target_versions import Target
 from gitmodel.pipelines.caching.dependencies import are_stored
 from gitmodel.pipelines.caching.step_cache import StepCache
 from gitmodel.pipelines.declarations.config import ExternalArtifact
@@ -345,7 +345,7 @@ class Scheduler:
     def _reference(self, node: Node, parameter: str) -> InputReference:
         value = node.inputs[parameter]
         if isinstance(value, ExternalArtifact):
-            return self._active.pinned.inputs[node.name, parameter]
+            return self._active.inputs[node.name, parameter]
         output = self._active.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")

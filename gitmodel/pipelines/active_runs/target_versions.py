@@ -81,30 +81,11 @@ class Target(Frozen):
         )
 
 
-class Pinned(Frozen):
-    """The versions and artifacts that a run uses.
-
-    *targets* has the version of each step. *inputs* has the external artifacts, by step and parameter.
-    """
-
-    targets: dict[str, Target]
-    inputs: dict[tuple[str, str], InputReference]
-
-    def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """Return a copy whose inputs have *digests*, by step and parameter: those of a run that is reproduced."""
-        inputs = dict(self.inputs)
-        for place, digest in digests.items():
-            if place in inputs and inputs[place].digest != digest:
-                # no record has the size of the artifact with this digest
-                inputs[place] = replace(inputs[place], digest=digest, size=None)
-        return replace(self, inputs=inputs)
-
-
-def pin(client: Client, resolved: Resolved, journal: Journal, run: str) -> Pinned:
+def reserve_targets(client: Client, resolved: Resolved, journal: Journal, run: str) -> dict[str, Target]:
     """Reserve the number and name of each new version in *resolved* for the run with the id *run*.
 
-    Returns the versions and artifacts that the run uses. If one reservation fails, releases the others. A name stays
-    reserved until the run has ended. Raises Conflict if another active run has reserved the same name.
+    Returns the version of each step. If one reservation fails, releases the others. A name stays reserved until the run
+    has ended. Raises Conflict if another active run has reserved the same name.
     """
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
@@ -120,7 +101,7 @@ def pin(client: Client, resolved: Resolved, journal: Journal, run: str) -> Pinne
                 client.repository.reservations.release(target.model, target.number)
         release_names(client, made.values(), run)
         raise
-    return Pinned(targets, resolved.inputs)
+    return targets
 
 
 def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
