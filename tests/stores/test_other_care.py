@@ -285,7 +285,7 @@ def test_an_object_changed_by_another_program_is_detected_and_repaired(kind, req
     backend = store.backend
     if kind == "gcs":
         path = f"{backend._uploads}?uploadType=media&name={quote(backend._key(digest))}"
-        backend._bucket.request("POST", path, body=b"A model", about=digest)
+        backend.bucket.request("POST", path, body=b"A model", about=digest)
     else:
         backend._blob(digest).upload_blob(b"A model", overwrite=True)
     with pytest.raises(Invalid, match="damaged"):

@@ -142,13 +142,13 @@ class GcsBackend(ExpiringUploads):
     ) -> None:
         self.url = f"gs://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._bucket = Bucket(bucket, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
+        self.bucket = Bucket(bucket, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
         self._begun = begun
         self._seen = False  # True after a request that showed that the bucket exists
 
     def create(self) -> None:
         """Verify that the bucket exists and that Google accepts the credentials. gitmodel does not create buckets."""
-        self._bucket.require()
+        self.bucket.require()
         self._seen = True
 
     def stat(self, digest: Digest) -> StoredObject | None:
@@ -165,13 +165,13 @@ class GcsBackend(ExpiringUploads):
         """Set `customTime` to now. Lifecycle rules of the bucket can use this time."""
         body = json.dumps({"customTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}).encode()
         headers = {"content-type": "application/json"}
-        path = self._bucket.path_of(self._key(digest))
-        self._bucket.request("PATCH", path, headers=headers, body=body, about=digest)
+        path = self.bucket.path_of(self._key(digest))
+        self.bucket.request("PATCH", path, headers=headers, body=body, about=digest)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
-        answer = self._bucket.request(
-            "GET", self._bucket.path_of(self._key(digest)), query={"alt": "media"}, headers=wanted, about=digest,
+        answer = self.bucket.request(
+            "GET", self.bucket.path_of(self._key(digest)), query={"alt": "media"}, headers=wanted, about=digest,
             allowed=(404, 416),
         )  # fmt: skip
         if answer.status == 404:
@@ -191,13 +191,13 @@ class GcsBackend(ExpiringUploads):
         headers = {"content-type": f'multipart/related; boundary="{cut}"'}
         if not replace:
             once = {**query, "ifGenerationMatch": "0"}
-            answer = self._bucket.request(
+            answer = self.bucket.request(
                 "POST", self._uploads, query=once, headers=headers, body=body, about=digest, allowed=(412,)
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
             # another program wrote the object, or its timestamp is old
-        self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
+        self.bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:
         return GcsUpload(self, digest, size, self._begun.hold(self.url, digest))
@@ -209,7 +209,7 @@ class GcsBackend(ExpiringUploads):
             "maxResults": str(PAGE),
         }
         while True:
-            page = self._bucket.request("GET", f"/storage/v1/b/{self._bucket.bucket}/o", query=query, about="").json()
+            page = self.bucket.request("GET", f"/storage/v1/b/{self.bucket.bucket}/o", query=query, about="").json()
             for found in page.get("items") or ():
                 digest = digest_at(found["name"].removeprefix(self._prefix))
                 if digest is not None:
@@ -219,7 +219,7 @@ class GcsBackend(ExpiringUploads):
             query["pageToken"] = page["nextPageToken"]
 
     def remove(self, digest: Digest) -> None:
-        self._bucket.request("DELETE", self._bucket.path_of(self._key(digest)), about=digest, allowed=(404,))
+        self.bucket.request("DELETE", self.bucket.path_of(self._key(digest)), about=digest, allowed=(404,))
 
     def begin(self, digest: Digest, size: int) -> str:
         """Start an upload of an object in parts; return the address of the session."""
@@ -228,11 +228,11 @@ class GcsBackend(ExpiringUploads):
             "x-upload-content-type": _TYPE,
             "x-upload-content-length": str(size),
         }
-        answer = self._bucket.request(
+        answer = self.bucket.request(
             "POST", self._uploads, query={"uploadType": "resumable", "name": self._key(digest)}, headers=headers,
             body=json.dumps(self._described(digest)).encode(), about=digest,
         )  # fmt: skip
-        return self._bucket.server.path_of(answer.headers.get("location", ""))
+        return self.bucket.server.path_of(answer.headers.get("location", ""))
 
     def send_range(self, where: str, digest: Digest, range: str, content: bytes = b"", *, hashed: str = "") -> Answer:
         """Send *content* as the bytes *range* of an upload, or ask for the progress of the upload.
@@ -242,25 +242,19 @@ class GcsBackend(ExpiringUploads):
         of an error that the caller handles.
         """
         headers = {"content-range": f"bytes {range}", **({"x-goog-hash": f"md5={hashed}"} if hashed else {})}
-        return self._bucket.request(
+        return self.bucket.request(
             "PUT", where, headers=headers, body=content, about=digest, allowed=(308, 400, 404, 410, 416)
         )
 
-    def cancel(self, where: str, digest: Digest) -> None:
-        self._bucket.request("DELETE", where, about=digest, allowed=(404, 410, 499))
-
-    def refusal(self, answer: Answer, digest: Digest) -> Unreachable:
-        return self._bucket.refusal(answer, "PUT", digest)
-
     @property
     def _uploads(self) -> str:
-        return f"/upload/storage/v1/b/{self._bucket.bucket}/o"
+        return f"/upload/storage/v1/b/{self.bucket.bucket}/o"
 
     def _described(self, digest: Digest) -> dict[str, Any]:
         return {"name": self._key(digest), "contentType": _TYPE, "metadata": {OWN: hex_of(digest)}}
 
     def _describe(self, digest: Digest, fields: str) -> Any:
-        found = self._bucket.describe(self._key(digest), fields=fields, about=digest)
+        found = self.bucket.describe(self._key(digest), fields=fields, about=digest)
         if found is None:
             self._require_bucket()
         return found
@@ -317,7 +311,7 @@ class GcsUpload:
 
     def abort(self) -> None:
         if self._begun.where:
-            self._backend.cancel(self._begun.where, self._digest)
+            self._backend.bucket.request("DELETE", self._begun.where, about=self._digest, allowed=(404, 410, 499))
         self._begun.forget()
 
     def pause(self) -> None:
@@ -351,7 +345,7 @@ class GcsUpload:
             had = _received(answer)
             if answer.status != 308 or had <= self._had:
                 self._begun.forget()
-                raise self._backend.refusal(refused, self._digest)
+                raise self._backend.bucket.refusal(refused, "PUT", self._digest)
             self._had = had
             self._begun.keep(where)
         return {}

@@ -67,30 +67,30 @@ class OciBackend(ExpiringUploads):
 
     def create(self) -> None:
         """Check that the registry can be used. The registry creates a repository when its first object is stored."""
-        self._request("GET", "/v2/", about="")
+        self.request("GET", "/v2/", about="")
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        answer = self._request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
+        answer = self.request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
         if answer.status == 404:
             return None
         return StoredObject(digest, *_described(answer, digest))
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
         there = self.stat(digest)
-        answer = self._request("HEAD", self._blob(digest), about=digest, missing=True)
+        answer = self.request("HEAD", self._blob(digest), about=digest, missing=True)
         whole = there is not None and there.size == size and answer.headers.get("content-length") == str(size)
         return there if whole else None
 
     def renew(self, digest: Digest, size: int) -> None:
         """Put the manifest again with the current time."""
-        self._put_manifest(digest, size)
+        self.put_manifest(digest, size)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         there = self.stat(digest) if start == 0 else None
         if start == 0 and there is None:
             raise missing(self.url, digest)
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
-        answer = self._request("GET", self._blob(digest), headers=wanted, about=digest, missing=True, allowed=(416,))
+        answer = self.request("GET", self._blob(digest), headers=wanted, about=digest, missing=True, allowed=(416,))
         if answer.status == 404:
             raise missing(self.url, digest)
         if answer.status == 416:
@@ -104,8 +104,8 @@ class OciBackend(ExpiringUploads):
         if there is not None and not is_old(there):
             return
         if there is None:
-            self._finish_blob(self.begin(digest), digest, content)
-        self._put_manifest(digest, len(content))
+            self.finish_blob(self.begin(digest), digest, content)
+        self.put_manifest(digest, len(content))
 
     def upload(self, digest: Digest, size: int) -> OciUpload:
         return OciUpload(self, digest, size, self._begun.hold(self.url, digest))
@@ -113,7 +113,7 @@ class OciBackend(ExpiringUploads):
     def objects(self) -> Iterator[StoredObject]:
         path = f"/v2/{self._name}/tags/list?n={PAGE}"
         while path:
-            answer = self._request("GET", path, about="", missing=True)
+            answer = self.request("GET", path, about="", missing=True)
             for tag in (answer.json().get("tags") or []) if answer.status == 200 else []:
                 if match := _TAG.fullmatch(tag):
                     there = self.stat(PREFIX + match[1])
@@ -124,17 +124,17 @@ class OciBackend(ExpiringUploads):
             path = f"{parts.path}?{parts.query}" if parts is not None else ""
 
     def remove(self, digest: Digest) -> None:
-        answer = self._request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
+        answer = self.request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
         if answer.status == 404:
             return
-        self._request(
+        self.request(
             "DELETE", f"/v2/{self._name}/manifests/{digest_of(bytes(answer.body))}", about=digest, missing=True
         )
-        self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
+        self.request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
 
     def begin(self, digest: Digest) -> str:
         """Start the upload of a blob, and return the address for its first part."""
-        answer = self._request("POST", f"/v2/{self._name}/blobs/uploads/", about=digest)
+        answer = self.request("POST", f"/v2/{self._name}/blobs/uploads/", about=digest)
         return self._located(answer)
 
     def append(self, where: str, start: int, content: bytes | bytearray, digest: Digest) -> str:
@@ -144,9 +144,7 @@ class OciBackend(ExpiringUploads):
             "content-range": f"{start}-{start + len(content) - 1}",
         }
         # 416: an earlier answer was lost, and the registry already has this part.
-        answer = self._request(
-            "PATCH", where, headers=headers, body=content, about=digest, missing=True, allowed=(416,)
-        )
+        answer = self.request("PATCH", where, headers=headers, body=content, about=digest, missing=True, allowed=(416,))
         if answer.status == 416:
             where, had = self.reached(where, digest)
             if had == start + len(content):
@@ -157,48 +155,41 @@ class OciBackend(ExpiringUploads):
             )
         return self._located(answer)
 
-    def complete(self, where: str, digest: Digest, size: int) -> None:
-        """Create a blob from the sent bytes, which the registry verifies, and then the manifest of the object."""
-        self._finish_blob(where, digest, b"")
-        self._put_manifest(digest, size)
-
-    def cancel(self, where: str, digest: Digest) -> None:
-        self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
-
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:
         """Return the address at which an upload continues, and the number of its bytes that the registry already has.
 
         Returns ("", 0) if the upload cannot continue.
         """
-        answer = self._request("GET", where, about=digest, missing=True, allowed=(400, 410, 416))
+        answer = self.request("GET", where, about=digest, missing=True, allowed=(400, 410, 416))
         if answer.status >= 300:
             return "", 0
         last = answer.headers.get("range", "").rpartition("-")[2]
         # "0-0" means one byte, but registries also send it for no bytes. gitmodel never sends a single byte.
         return self._located(answer), int(last) + 1 if last.isdigit() and last != "0" else 0
 
-    def _finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
+    def finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
         """Send *content*, the last bytes of a blob, to the address *where* of its upload."""
         headers = {"content-type": "application/octet-stream"}
         address = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
-        answer = self._request("PUT", address, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
+        answer = self.request("PUT", address, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
         # These three failures are harmless if the blob exists: a repeated request can arrive after the upload has
         # ended, and of several equal requests at the same time some can fail.
-        if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
+        if answer.status >= 300 and self.request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
             if "DIGEST_INVALID" in str(answer.json().get("errors")):
                 raise Invalid(
                     f"{digest} changed on its way to {self.url}", hint="try again: the upload starts from its beginning"
                 )
             raise self._refusal(answer, "PUT", digest)
 
-    def _put_manifest(self, digest: Digest, size: int) -> None:
+    def put_manifest(self, digest: Digest, size: int) -> None:
+        """Put the manifest of the object with the current time, and the empty blob that each manifest names."""
         with self._sending_config:
             if not self._config_sent:
-                answer = self._request("HEAD", self._blob(digest_of(EMPTY)), about=digest, missing=True)
+                answer = self.request("HEAD", self._blob(digest_of(EMPTY)), about=digest, missing=True)
                 if answer.status == 404:
-                    self._finish_blob(self.begin(digest_of(EMPTY)), digest_of(EMPTY), EMPTY)
+                    self.finish_blob(self.begin(digest_of(EMPTY)), digest_of(EMPTY), EMPTY)
                 self._config_sent = True
-        now = self._request("HEAD", self._blob(digest), about=digest).headers.get("date", "")
+        now = self.request("HEAD", self._blob(digest), about=digest).headers.get("date", "")
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
@@ -213,7 +204,7 @@ class OciBackend(ExpiringUploads):
             # Docker's registry can refuse a manifest as damaged (400) if another client writes the same tag at the same
             # time.
             allowed = () if last else (400,)
-            answer = self._request(
+            answer = self.request(
                 "PUT", self._manifest(digest), headers=headers, body=content, about=digest, allowed=allowed
             )
             if answer.status < 300:
@@ -228,7 +219,7 @@ class OciBackend(ExpiringUploads):
     def _located(self, answer: Answer) -> str:
         return self._server.path_of(answer.headers.get("location", ""))
 
-    def _request(
+    def request(
         self,
         method: str,
         path: str,
@@ -239,6 +230,10 @@ class OciBackend(ExpiringUploads):
         missing: bool = False,
         allowed: tuple[int, ...] = (),
     ) -> Answer:
+        """Return the answer to a request, after signing in if the registry asks for it.
+
+        Raises Unreachable unless the status is a success, in *allowed*, or 404 if the object may be *missing*.
+        """
         accepted = (*allowed, 404) if missing else allowed
 
         def made() -> dict[str, str]:
@@ -323,11 +318,12 @@ class OciUpload:
         self._begun.keep(self._where)
 
     def finish(self) -> None:
-        self._backend.complete(self._where, self._digest, self._size)
+        self._backend.finish_blob(self._where, self._digest, b"")  # the registry verifies the bytes that were sent
+        self._backend.put_manifest(self._digest, self._size)
         self._begun.forget()
 
     def abort(self) -> None:
-        self._backend.cancel(self._where, self._digest)
+        self._backend.request("DELETE", self._where, about=self._digest, missing=True, allowed=(405,))
         self._begun.forget()
 
     def pause(self) -> None:
