@@ -166,7 +166,7 @@ def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo):
         listed(client)
     with Client(repo) as client:
         listed(client)
-        read_trees = set(client.repository.trees._trees)
+        read_trees = set(client.repository.trees.cached_trees)
         models = run(repo, "ls-tree", f"{BRANCH}:models").split()[2::4]
     assert len(models) == 4
     assert not read_trees.intersection(models)
