@@ -156,3 +156,9 @@ def working(team, bob, monkeypatch):
         monkeypatch.setenv(key, value)
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     monkeypatch.chdir(team.folder / "bob")
+
+
+@pytest.fixture
+def job(team, host):
+    """A client with an empty cache, whose registry is on an HTTP server."""
+    return team.by_url("job", host.registry)

@@ -22,8 +22,7 @@ def branches(bare):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-def test_a_proposal_is_created_merged_and_applied_by_url_without_a_clone(team, ada, host, bare, tmp_path):
-    job = team.by_url("job", host.registry)
+def test_a_proposal_is_created_merged_and_applied_by_url_without_a_clone(team, job, ada, host, bare, tmp_path):
     before = refs(bare)
     made = job.propose(("iris@3", "production"), reason="better")
     assert made.pushed
@@ -54,8 +53,7 @@ def test_a_proposal_is_based_on_the_servers_current_tip(team, ada, host, bare):
     assert made.base == refs(bare)[BRANCH]
 
 
-def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, ada, host):
-    job = team.by_url("job", host.registry)
+def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, job, ada, host):
     made = job.propose(("iris@3", "production"))
     ada.get_version("iris@3").delete(reason="wrong data")
     ada.push()
@@ -64,8 +62,7 @@ def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, a
     assert "stage.usable" in {problem.rule for problem in found.plan.problems}
 
 
-def test_a_refused_proposal_leaves_no_branch_on_the_server(team, ada, host, bare, git):
-    job = team.by_url("job", host.registry)
+def test_a_refused_proposal_leaves_no_branch_on_the_server(team, job, ada, host, bare, git):
     for error, words in (
         (Conflict, ("iris@2", "production")),
         (NotFound, ("iris@9", "production")),
@@ -83,10 +80,9 @@ def test_a_refused_proposal_leaves_no_branch_on_the_server(team, ada, host, bare
     assert branches(bare) == []
 
 
-def test_the_messages_of_a_failing_gate_and_of_a_server_hook_are_shown(team, ada, host, bare):
+def test_the_messages_of_a_failing_gate_and_of_a_server_hook_are_shown(job, ada, bare):
     rules = editing.read(bare, "gitmodel.toml")
     editing.edit(bare, {"gitmodel.toml": rules.replace('name = "production"\n', f'name = "production"\n{GATED}')})
-    job = team.by_url("job", host.registry)
     with pytest.raises(GateRefused):
         job.propose(("iris@2", "staging"), ("iris@1", "production"))
     write_hook(bare, "pre-receive", "echo 'no proposals on Fridays' >&2\nexit 1")
@@ -96,8 +92,7 @@ def test_the_messages_of_a_failing_gate_and_of_a_server_hook_are_shown(team, ada
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_cut_connection_leaves_one_proposal_or_none_and_the_error_says_which(team, host, bare, when):
-    job = team.by_url("job", host.registry)
+def test_a_cut_connection_leaves_one_proposal_or_none_and_the_error_says_which(job, host, bare, when):
     job.list_models()
     host.cut = ("POST", "git-receive-pack", when)
     if when == "after":
@@ -109,8 +104,7 @@ def test_a_cut_connection_leaves_one_proposal_or_none_and_the_error_says_which(t
         assert branches(bare) == []
 
 
-def test_the_list_of_proposals_offline_has_the_proposals_that_were_last_fetched(team, host):
-    job = team.by_url("job", host.registry)
+def test_the_list_of_proposals_offline_has_the_proposals_that_were_last_fetched(team, job, host):
     with pytest.raises(Unreachable, match="not in the cache"):
         team.by_url("job", host.registry, offline=True).list_proposals()
     made = job.propose(("iris@3", "production"))

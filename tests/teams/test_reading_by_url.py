@@ -18,6 +18,12 @@ from gitmodel.domain.schema import codec, records
 from gitmodel.registry.writing.transacting import transact
 
 
+@pytest.fixture
+def service(team, host):
+    """A client with an empty cache, whose registry is on an HTTP server."""
+    return team.by_url("service", host.registry)
+
+
 def test_a_service_gets_the_version_in_production_by_url(team, url, tmp_path):
     service = team.by_url("service", url)
     version = service.get_version("iris@production")
@@ -32,8 +38,7 @@ def test_a_service_gets_the_version_in_production_by_url(team, url, tmp_path):
     assert objects(service, "branch.git", "commit") == 0
 
 
-def test_a_service_that_needs_only_the_tag_fetches_one_commit_and_few_files(team, host):
-    service = team.by_url("service", host.registry)
+def test_a_service_that_needs_only_the_tag_fetches_one_commit_and_few_files(service):
     version = service.get_version("iris@production")
     assert [artifact.size for artifact in version.artifacts] == [6]
     assert objects(service, "single.git", "commit") == 1
@@ -52,8 +57,7 @@ def test_a_service_refuses_bytes_other_than_the_promoted_ones(team, host, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_read_by_url_sends_few_requests_and_two_if_nothing_changed(team, host):
-    service = team.by_url("service", host.registry)
+def test_a_read_by_url_sends_few_requests_and_two_if_nothing_changed(team, service, host):
     assert trips(host, lambda: service.get_version("iris@production")) == 6
     assert trips(host, lambda: service.get_version("iris@production")) == 2
     assert {name for _, name in host.seen} == {"git-upload-pack"}
@@ -68,7 +72,7 @@ def test_a_read_by_url_sends_few_requests_and_two_if_nothing_changed(team, host)
     assert trips(host, lazy.list_models) == 0
 
 
-def test_many_versions_are_fetched_by_url_with_few_requests(team, ada, host, monkeypatch):
+def test_many_versions_are_fetched_by_url_with_few_requests(service, ada, host, monkeypatch):
     monkeypatch.setattr(url_server, "_FEW", 50)
     files = {
         f"models/iris/versions/{f'{n // 100}xx/' if n > 99 else ''}{n}.toml": codec.encode(
@@ -78,23 +82,20 @@ def test_many_versions_are_fetched_by_url_with_few_requests(team, ada, host, mon
     }
     transact(ada.repository, lambda _: Change(None, subject="Add many", files=files))
     ada.push()
-    service = team.by_url("service", host.registry)
     assert trips(host, lambda: service.get_model("iris").list_versions()[0].metadata) <= 15
     assert len(service.get_model("iris").list_versions()) == 349
 
 
-def test_properties_of_a_handle_send_no_requests(team, host):
-    service = team.by_url("service", host.registry)
+def test_properties_of_a_handle_send_no_requests(service, host):
     version, model = service.get_version("iris@production"), service.get_model("iris")
     versions = model.versions
     told = lambda: [(v.metadata, v.stage, v.tags, v.artifacts) for v in (version, *versions)] + [model.license]  # noqa: E731
     assert trips(host, told) == 0
 
 
-def test_the_attribute_frozen_of_a_version_names_the_stage_tag_that_it_was_read_from(team, ada, host):
+def test_the_attribute_frozen_of_a_version_names_the_stage_tag_that_it_was_read_from(service, ada):
     ada.get_version("iris@2").log_metadata(checked="by hand")
     ada.push()
-    service = team.by_url("service", host.registry)
     version = service.get_version("iris@production")
     assert (version.metadata, version.frozen) == ({"accuracy": 0.2}, "model/iris/production")
     assert version.stage == "production"
@@ -129,8 +130,7 @@ def test_a_handle_from_a_stage_tag_stays_frozen_until_a_change_through_it_succee
     assert (version.metadata["checked"], version.description, version.frozen) == ("by hand", "x", "")
 
 
-def test_each_call_of_the_client_asks_the_host_again(team, ada, host):
-    service = team.by_url("service", host.registry)
+def test_each_call_of_the_client_asks_the_host_again(service, ada):
     assert service.get_version("iris@production").number == 2
     assert len(service.get_model("iris").versions) == 3
     ada.get_version("iris@3").set_stage("production")
@@ -265,8 +265,7 @@ def test_a_cached_answer_is_not_used_after_the_clock_was_set_back(team, ada, hos
     assert trips(host, lambda: service.get_version("iris@production")) == 2
 
 
-def test_the_option_offline_reads_the_cache_without_requests(team, ada, host):
-    service = team.by_url("service", host.registry)
+def test_the_option_offline_reads_the_cache_without_requests(team, service, ada, host):
     service.get_version("iris@production").get_artifact("train")
     offline = team.by_url("service", host.registry, offline=True)
     host.seen.clear()
@@ -310,8 +309,7 @@ def test_a_url_is_taken_from_every_place_that_names_the_registry(team, host, cod
             assert client.read_code().commit == git(code_repo, "rev-parse", "HEAD")
 
 
-def test_an_unreachable_server_is_reported_with_the_offline_option(team, host):
-    service = team.by_url("service", host.registry)
+def test_an_unreachable_server_is_reported_with_the_offline_option(service, host):
     service.get_version("iris@production")
     host.cut = ("GET", "git-upload-pack", "before")
     with pytest.raises(Unreachable, match=r"http://127.0.0.1:\d+/remote.git cannot be read") as error:
@@ -340,8 +338,7 @@ def test_registries_at_two_urls_never_share_cached_answers(team, bob, host, tmp_
     assert len(set(kept)) == 5
 
 
-def test_only_the_user_can_read_the_cache_of_a_registry_by_url(team, host, hermetic):
-    service = team.by_url("service", host.registry)
+def test_only_the_user_can_read_the_cache_of_a_registry_by_url(service, hermetic):
     service.list_models()
     assert entry(service).parent.stat().st_mode & 0o777 == 0o700
 

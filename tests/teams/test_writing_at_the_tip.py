@@ -21,12 +21,6 @@ from gitmodel.domain.schema import paths
 from gitmodel.registry.writing.transacting import transact
 
 
-@pytest.fixture
-def job(team, host):
-    """A client with an empty cache, whose registry is on an HTTP server."""
-    return team.by_url("job", host.registry)
-
-
 def change_license(snapshot):
     record = snapshot.files.read("models/iris/model.toml").replace(b"MIT", b"Apache-2.0")
     return Change(None, subject="Change the license", files={"models/iris/model.toml": record})

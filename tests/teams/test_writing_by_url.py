@@ -43,8 +43,7 @@ def all_at_once(works):
     return failed
 
 
-def test_every_change_that_works_in_a_clone_works_by_url(team, ada, host, bare):
-    job = team.by_url("job", host.registry)
+def test_every_change_that_works_in_a_clone_works_by_url(team, job, ada, bare):
     rose = job.register_model("rose", license="MIT", tags=["new"])
     made = rose.create_version("1.0", data={"train": source(team, "roses")}, metadata={"accuracy": 0.5})
     assert (made.number, made.name, made.stage) == (1, "1.0", None)
@@ -214,16 +213,14 @@ def test_a_cut_connection_creates_one_version_or_none_and_the_error_says_which(t
     assert_sound(bare)
 
 
-def test_a_write_by_url_whose_answer_was_lost_is_recognized_as_successful(team, host):
-    job = team.by_url("job", host.registry)
+def test_a_write_by_url_whose_answer_was_lost_is_recognized_as_successful(job, host):
     host.cut = ("POST", "git-receive-pack", "after")
     assert job.get_model("iris").create_version().number == 4
     assert numbers(job) == [1, 2, 3, 4]
 
 
-def test_the_message_of_a_server_hook_is_shown(team, host, bare):
+def test_the_message_of_a_server_hook_is_shown(team, job, bare):
     write_hook(bare, "pre-receive", "echo 'GL-HOOK-ERR: ask the release team' >&2\nexit 1")
-    job = team.by_url("job", host.registry)
     before = refs(bare)
     with pytest.raises(Refused, match="GL-HOOK-ERR: ask the release team"):
         job.get_version("iris@3").set_stage("production")
@@ -231,26 +228,23 @@ def test_the_message_of_a_server_hook_is_shown(team, host, bare):
     assert job.get_version("iris@production").number == 2
 
 
-def test_by_url_apply_puts_a_merged_proposal_in_force(team, ada, host, bare, git):
+def test_by_url_apply_puts_a_merged_proposal_in_force(job, ada, bare, git):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
     git(bare, "update-ref", "-d", "refs/tags/model/iris/staging")
-    job = team.by_url("job", host.registry)
     assert [ref.name for ref in job.apply().moved] == ["model/iris/staging"]
     assert job.apply().moved == ()
     assert job.get_version("iris@staging").number == 3
     assert_sound(bare)
 
 
-def test_by_url_pull_and_push_are_refused(team, host):
-    job = team.by_url("job", host.registry)
+def test_by_url_pull_and_push_are_refused(job):
     for work in (job.pull, job.push):
         with pytest.raises(UsageError, match=r"the registry is http.* itself"):
             work()
 
 
-def test_a_client_by_url_reads_and_writes_the_current_state_of_a_rewound_branch(team, ada, host, bare, git):
-    job = team.by_url("job", host.registry)
+def test_a_client_by_url_reads_and_writes_the_current_state_of_a_rewound_branch(job, ada, bare, git):
     job.get_model("iris").create_version()
     git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
     assert numbers(job) == [1, 2, 3]
@@ -277,8 +271,7 @@ def test_concurrent_jobs_with_the_same_key_create_one_version(team, host):
     assert numbers(jobs[0]) == [1, 2, 3, 4]
 
 
-def test_an_idempotency_key_is_found_after_a_rename_of_its_model(team, host):
-    job = team.by_url("job", host.registry)
+def test_an_idempotency_key_is_found_after_a_rename_of_its_model(job):
     job.get_model("iris").create_version(idempotency_key="job 7")
     job.update_model("iris", new_name="blossom")
     assert job.get_model("blossom").create_version(idempotency_key="job 7").number == 4
@@ -309,8 +302,7 @@ def test_an_idempotency_key_that_several_versions_have_is_a_conflict(ada):
         iris.create_version(idempotency_key="job 7")
 
 
-def test_an_idempotency_key_in_a_transaction_is_refused(team, host):
-    job = team.by_url("job", host.registry)
+def test_an_idempotency_key_in_a_transaction_is_refused(job):
     refused = pytest.raises(UsageError, match="transaction cannot have an idempotency key")
     with job.transaction("Make one") as change, refused:
         change.get_model("iris").create_version(idempotency_key="job 7")
@@ -341,8 +333,7 @@ def test_a_ci_job_with_a_clone_has_no_default_idempotency_key(team, ada, tmp_pat
         assert [client.get_model("iris").create_version().number for _ in range(2)] == [4, 5]
 
 
-def test_creating_a_version_with_the_key_of_a_deleted_version_reports_the_deletion(team, host):
-    job = team.by_url("job", host.registry)
+def test_creating_a_version_with_the_key_of_a_deleted_version_reports_the_deletion(job):
     job.get_model("iris").create_version(idempotency_key="job 7").delete(reason="wrong data")
     again = job.get_model("iris").create_version(idempotency_key="job 7")
     with pytest.raises(NotFound, match="version 4 of iris was deleted: wrong data"):
