@@ -6,6 +6,7 @@ contradict the branch) or missing, so that a promotion or demotion is pending.
 
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -480,6 +481,15 @@ class TestClones:
             client.register_model("iris")
             git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
             client.get_model("iris").create_version()
+
+    def test_the_first_change_in_a_clone_does_not_wait_for_ever_for_a_silent_remote(self, code_repo, git):
+        git(code_repo, "config", "gitmodel.silence", "1")
+        with socket.create_server(("127.0.0.1", 0)) as server, Client(code_repo) as client:
+            git(code_repo, "remote", "add", "origin", f"git://127.0.0.1:{server.getsockname()[1]}/remote.git")
+            before = editing.state(code_repo)
+            with error_with_hint(Unreachable, "the remote sent nothing for 1 seconds", "git model init --new"):
+                client.register_model("iris")
+            assert editing.state(code_repo) == before
 
     def test_a_clone_reads_the_registry_of_origin_and_not_that_of_another_remote(self, origin, git, tmp_path):
         git(tmp_path, "init", "-q", "other.git", "--bare")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gitmodel.branch.remotes import checked, remote_message, removal_command, silence_timeout, tags_prefix, unreachable
+from gitmodel.branch.remotes import checked, remote_message, removal_command, tags_prefix, unreachable
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref
@@ -13,7 +13,7 @@ from gitmodel.errors import Conflict, Refused
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs.ref_commands import set_refs
 from gitmodel.git.refs.ref_move import RefMove
-from gitmodel.git.repositories.remote_commands import ask_refs, push_moves, refs_in
+from gitmodel.git.repositories.remote_commands import ask_refs, push_moves, refs_in, silence_timeout
 from gitmodel.git.settings.configuration import push_urls
 
 # git prints one of these messages if another push moved a ref of the remote first.
@@ -48,7 +48,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     """
     # The cache of a registry by URL lacks files. For a thin pack, git would first fetch some of them.
     unthinned = ["--no-thin"] if repository.url else []
-    silence = silence_timeout(repository)
+    silence = silence_timeout(repository.config)
     answer = push_moves(repository.git, remote, moves, options, *unthinned, silence=silence)
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
@@ -97,7 +97,7 @@ def _took_all(listing: str) -> bool:
 
 def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:
     """Raise Conflict if a ref of *remote* keeps git from creating one of *refs*: `a` from `a/b`, or `a/b` from `a`."""
-    asked = ask_refs(repository.git, remote, options=("--refs",), silence=silence_timeout(repository))
+    asked = ask_refs(repository.git, remote, options=("--refs",), silence=silence_timeout(repository.config))
     there = refs_in(checked(remote, asked))
     for blocking in there:
         for ref in refs:
@@ -111,7 +111,7 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
 
 def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
     """Return True if *ref* of *remote* is at the object *id*. Called after a push whose answer was lost."""
-    return refs_in(ask_refs(repository.git, remote, ref, silence=silence_timeout(repository))).get(ref) == id
+    return refs_in(ask_refs(repository.git, remote, ref, silence=silence_timeout(repository.config))).get(ref) == id
 
 
 def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:

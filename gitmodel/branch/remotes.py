@@ -14,15 +14,10 @@ from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreacha
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.repositories import remote_commands
-from gitmodel.git.repositories.remote_commands import ask_refs, refs_in
+from gitmodel.git.repositories.remote_commands import ask_refs, refs_in, silence_timeout
 from gitmodel.git.running.failures import translate
 from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.git.settings.configuration import find_settings, list_remotes
-
-# The seconds without output after which gitmodel ends git. A working server sends data every few seconds
-# (`receive.keepAlive`), but its hooks may take longer.
-_SILENCE = 120.0
-_HOW_LONG = "run `git config gitmodel.silence 120`"
 
 
 class RemoteState(Frozen):
@@ -99,7 +94,7 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     last = last_state(repository, remote)
     incoming = f"{REMOTES}{remote}/incoming"
     name = repository.branch_name
-    git, silence = repository.git, silence_timeout(repository)
+    git, silence = repository.git, silence_timeout(repository.config)
     answer = checked(remote, ask_refs(git, remote, repository.branch, silence=silence))
     targets = (incoming, f"refs/remotes/{remote}/{name}") if repository.branch in refs_in(answer) else ()
     branch = [f"+{repository.branch}:{target}" for target in targets]
@@ -170,21 +165,6 @@ def _writes(refspec: str, ref: str) -> bool:
     target = refspec.removeprefix("+").partition(":")[2]
     before, star, after = target.partition("*")
     return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
-
-
-def silence_timeout(repository: Repository) -> float:
-    """Return the seconds after which gitmodel ends a git process to which a remote sends nothing (`gitmodel.silence`).
-
-    Raises UsageError if this setting is no positive number.
-    """
-    asked = repository.config.get("gitmodel.silence", "")
-    try:
-        silence = float(asked) if asked else _SILENCE
-    except ValueError:
-        silence = 0.0
-    if silence <= 0:
-        raise UsageError(f"gitmodel.silence is {asked!a}, not a number of seconds", hint=_HOW_LONG)
-    return silence
 
 
 def checked(remote: str, answer: GitOutput) -> GitOutput:

@@ -133,11 +133,12 @@ class Tips:
         `origin` comes first. Raises Unreachable if a remote cannot be reached, Refused if the tip has no registry.
         """
         # imported here because most commands do not fetch
-        from gitmodel.git.repositories.remote_commands import fetch_refs, has_remote_ref
+        from gitmodel.git.repositories.remote_commands import fetch_refs, has_remote_ref, silence_timeout
 
         for remote in sorted(list_remotes(self.git), key=lambda remote: (remote != "origin", remote)):
+            silence = silence_timeout(self.config)
             try:
-                there = has_remote_ref(self.git, remote, self.branch)
+                there = has_remote_ref(self.git, remote, self.branch, silence)
             except GitModelError as error:
                 raise Unreachable(
                     f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
@@ -146,7 +147,8 @@ class Tips:
                 ) from None
             if there:
                 tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))
-                fetch_refs(self.git, remote, f"+{self.branch}:{self.fetched_ref(remote)}", *tags, prune=False)
+                branch = f"+{self.branch}:{self.fetched_ref(remote)}"
+                fetch_refs(self.git, remote, branch, *tags, prune=False, silence=silence)
                 return self.writable()
         return None
 

@@ -1,6 +1,7 @@
 """Pushes and pulls on real git servers: two clones, messages of hooks, and connections that are cut."""
 
 import os
+import socket
 import subprocess
 
 import editing
@@ -11,6 +12,7 @@ from stage_rules import PROPOSAL_ONLY, STAGE, stage_text
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
+from gitmodel.git.repositories.remote_commands import fetch_refs
 from gitmodel.git.running import silence_timeout
 from gitmodel.teams.sync import cloning
 
@@ -163,3 +165,11 @@ def test_output_that_git_prints_just_before_it_ends_is_not_lost(tmp_path, monkey
         for _ in range(50)
     ]
     assert [one.stdout for one in said] == ["words"] * 50
+
+
+def test_a_fetch_of_refs_ends_if_the_server_is_silent(team):
+    client = team.clone("ada")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"git://127.0.0.1:{server.getsockname()[1]}/remote.git"
+        with pytest.raises(Unreachable, match="the remote sent nothing for 1 seconds"):
+            fetch_refs(client.repository.git, url, "+refs/heads/*:refs/remotes/origin/*", prune=True, silence=1.0)

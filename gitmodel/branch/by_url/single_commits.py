@@ -23,7 +23,7 @@ from gitmodel.errors import NotFound
 from gitmodel.git.history.commits import commits_saying, first_parents
 from gitmodel.git.objects.partial_clone import PartialCloneFiles
 from gitmodel.git.refs.ref_commands import named_id, set_refs
-from gitmodel.git.repositories.remote_commands import ask_refs, fetch, refs_in
+from gitmodel.git.repositories.remote_commands import ask_refs, fetch, refs_in, silence_timeout
 from gitmodel.git.running.silence_timeout import GitOutput
 
 FILTER = "--filter=blob:none"
@@ -125,7 +125,7 @@ class SingleCommits:
         Unreachable if the server cannot be reached, WholeBranchNeeded if the server does not send single commits or no
         longer has *tip* on the branch.
         """
-        git, branch, silence = self._cache.git(COMMITS), self._whole.branch, remotes.silence_timeout(self._whole)
+        git, branch, silence = self._cache.git(COMMITS), self._whole.branch, silence_timeout(self._whole.config)
         with self._cache.lock():
             answer = fetch(git, REMOTE, [f"+{branch}:{branch}"], "--no-prune", _NO_FILES, silence=silence)
             if answer.code:
@@ -182,7 +182,7 @@ class SingleCommits:
 
     def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
         called = self._whole.url
-        git, silence = self._single.git, remotes.silence_timeout(self._single)
+        git, silence = self._single.git, silence_timeout(self._single.config)
         answer = ask_refs(git, REMOTE, ref, options=("--quiet", kind), silence=silence)
         if answer.code:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
@@ -202,7 +202,7 @@ class SingleCommits:
 
         Fetches no files, and only the upper folders if the server supports such a filter.
         """
-        git, silence = self._single.git, remotes.silence_timeout(self._single)
+        git, silence = self._single.git, silence_timeout(self._single.config)
         options = ("--no-prune", f"--depth={depth}")
         answer = fetch(git, REMOTE, ids, *options, _FEW_FOLDERS, silence=silence)
         if answer.code and "filter" in answer.stderr:  # some hosts only support the filter that leaves out files

@@ -24,7 +24,7 @@ from gitmodel.git.history.commits import commits_saying, differing_files
 from gitmodel.git.objects.partial_clone import PartialCloneTrees
 from gitmodel.git.refs.ref_commands import delete_ref, list_refs
 from gitmodel.git.repositories import remote_commands
-from gitmodel.git.repositories.remote_commands import fetch_objects
+from gitmodel.git.repositories.remote_commands import fetch_objects, silence_timeout
 from gitmodel.git.running.failures import GitError, Locked, Moved
 from gitmodel.git.running.process import check_git
 from gitmodel.git.running.silence_timeout import GitOutput
@@ -165,7 +165,7 @@ class UrlServer:
 
         If the server cannot be reached, the error says when *question* was answered last.
         """
-        git, silence = self._whole.git, remotes.silence_timeout(self._whole)
+        git, silence = self._whole.git, silence_timeout(self._whole.config)
         answer = remote_commands.fetch(git, REMOTE, refspecs, *options, "--prune", FILTER, silence=silence)
         if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
             return False
@@ -263,7 +263,7 @@ def _partial_clone_trees(cache: UrlCache, repository: Repository) -> PartialClon
         with cache.lock():
             for begin in range(0, len(ids), _MOST):
                 # git itself fetches missing objects with the same options, but one at a time (promisor-remote.c).
-                silence = remotes.silence_timeout(repository)
+                silence = silence_timeout(repository.config)
                 answer = fetch_objects(repository.git, REMOTE, ids[begin : begin + _MOST], FILTER, silence=silence)
                 if answer.code and "unadvertised object" in answer.stderr:
                     answer = _fetch_unfiltered(repository)
@@ -284,7 +284,7 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
     # With the option `--depth`, git fetches files of commits that it already has. `git fetch --refetch` needs git 2.36.
     depth = 1 if repository.shallow else _WHOLE_HISTORY
     refspecs = [f"+{ref}:{ref}" for ref in refs]
-    silence = remotes.silence_timeout(repository)
+    silence = silence_timeout(repository.config)
     return fetch_objects(repository.git, REMOTE, refspecs, "--no-filter", f"--depth={depth}", silence=silence)
 
 

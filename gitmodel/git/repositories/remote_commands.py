@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gitmodel.domain.schema.object_ids import Oid, is_oid
+from gitmodel.errors import UsageError
 from gitmodel.git.history.commits import contained, missing_commits
 from gitmodel.git.refs.ref_move import RefMove
+from gitmodel.git.running.failures import translate
 from gitmodel.git.running.process import Git, with_settings
 from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.git.settings.configuration import find_settings
@@ -22,6 +24,25 @@ _FETCH = (
 # The settings of a remote that git needs for a push, and the name of a temporary remote with only these settings.
 _REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
 _OUTLET = "gitmodel-push"
+# The seconds without output after which gitmodel ends git. A working server sends data every few seconds
+# (`receive.keepAlive`), but its hooks may take longer.
+_SILENCE = 120.0
+_HOW_LONG = "run `git config gitmodel.silence 120`"
+
+
+def silence_timeout(config: Mapping[str, str]) -> float:
+    """Return the seconds after which gitmodel ends a git process to which a remote sends nothing (`gitmodel.silence`).
+
+    Raises UsageError if this setting in *config* is no positive number.
+    """
+    asked = config.get("gitmodel.silence", "")
+    try:
+        silence = float(asked) if asked else _SILENCE
+    except ValueError:
+        silence = 0.0
+    if silence <= 0:
+        raise UsageError(f"gitmodel.silence is {asked!a}, not a number of seconds", hint=_HOW_LONG)
+    return silence
 
 
 def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (), silence: float) -> GitOutput:
@@ -72,9 +93,9 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
     return patterns, complete
 
 
-def has_remote_ref(git: Git, remote: str, ref: str) -> bool:
-    """Return True if *remote* has *ref*. Waits without a time limit. Raises a GitModelError if git fails."""
-    return bool(git.lines("ls-remote", "--end-of-options", remote, ref))
+def has_remote_ref(git: Git, remote: str, ref: str, silence: float) -> bool:
+    """Return True if *remote* has *ref*. Raises a GitModelError if git fails."""
+    return ref in refs_in(_checked(ask_refs(git, remote, ref, silence=silence)))
 
 
 def fetch(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
@@ -89,13 +110,19 @@ def fetch_objects(git: Git, remote: str, ids: Iterable[str], *options: str, sile
     return fetch(alone, remote, ids, "--no-prune", *options, silence=silence)
 
 
-def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
-    """Fetch *refspecs*, without a time limit. Raises a GitModelError if git fails.
+def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool, silence: float) -> None:
+    """Fetch *refspecs*. Raises a GitModelError if git fails.
 
     If *prune* is True, deletes the local refs to which *refspecs* map and that *remote* no longer has.
     """
-    options = ("--quiet", "--prune" if prune else "--no-prune", "--no-auto-maintenance", "--end-of-options")
-    git.run(*_FETCH, *options, remote, *refspecs)
+    options = ("--prune" if prune else "--no-prune", "--no-auto-maintenance")
+    _checked(fetch(git, remote, refspecs, *options, silence=silence))
+
+
+def _checked(answer: GitOutput) -> GitOutput:
+    if answer.code:
+        raise translate(answer.stderr, answer.code)
+    return answer
 
 
 def push(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:

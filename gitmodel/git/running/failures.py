@@ -41,6 +41,12 @@ _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
         "{said}",
         "if no git is running, run `git model doctor` to see the lock and its age",
     ),
+    (
+        "the remote sent nothing for .* seconds",  # the message of `silence_timeout.run_until_silent`
+        Unreachable,
+        "{found}",
+        "try again when the remote can be reached",
+    ),
     ("reference broken", Invalid, "git cannot read a ref: {said}", DAMAGED),
     (
         "but expected|reference already exists|unable to resolve reference",

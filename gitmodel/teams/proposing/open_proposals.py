@@ -13,7 +13,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.git.refs.ref_commands import list_branches
-from gitmodel.git.repositories.remote_commands import fetch_refs
+from gitmodel.git.repositories.remote_commands import fetch_refs, silence_timeout
 from gitmodel.teams.plans.planning import Plan, plan
 from gitmodel.teams.proposing.proposals import Proposal, address_of, choose_remote, read_proposal
 
@@ -80,9 +80,9 @@ def _copies(remote: str) -> str:
 
 
 def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, Oid]]:
-    copies = _copies(remote)
+    git, copies, silence = repository.git, _copies(remote), silence_timeout(repository.config)
     try:
-        repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*", prune=True))
+        repository.refs.retry(lambda: fetch_refs(git, remote, f"+{PROPOSALS}*:{copies}*", prune=True, silence=silence))
     except Conflict:
         raise
     except GitModelError as error:
