@@ -61,6 +61,7 @@ class Work:
             versions.Draft(None, given.description, given.tags, given.metadata),
             artifacts=given.artifacts,
             code=given.code,
+            runs=(),
         )
         self.newest = made.ref.number or 0
 
