@@ -268,7 +268,7 @@ def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, 
     decoded.clear()
     with Client(repo) as client:
         assert outcome(client, "metadata.a == 1", limit=2, offset=1)[0] == [157, 155]
-        assert "models/iris/versions/1xx" not in [path for _, path in client.repository.trees._folders]
+        assert "models/iris/versions/1xx" not in [path for _, path in client.repository.trees.cached_folders]
     assert len([path for path in decoded if "versions" in path]) == 20
     assert used == [[], [*range(159, 0, -2)]]
 

@@ -61,7 +61,7 @@ def object_of(store, digest):
     return store.root / "sha256" / digest[7:9] / digest[9:]
 
 
-# status
+# git model store status
 
 
 def test_status_shows_which_stores_have_the_artifacts_and_which_artifacts_are_missing(iris, store, capsys, transcript):
@@ -119,7 +119,7 @@ def test_status_names_records_that_cannot_be_read(iris, capsys):
     assert found["damaged"][0].startswith("iris@2: models/iris/versions/2.toml")
 
 
-# copy
+# git model store copy
 
 
 def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, store, capsys, transcript, tmp_path):
@@ -177,7 +177,7 @@ def test_copy_fails_if_the_target_still_lacks_objects_after_the_copy(iris, tmp_p
         client.copy_store(str(tmp_path / "new"))
 
 
-# gc
+# git model store gc
 
 
 def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(iris, store, capsys, transcript):
@@ -246,7 +246,7 @@ def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, 
         bob.get_version("iris@2").link_artifact("bobs", tmp_path / "bobs")
         bob.push()
     age(shared, 30)
-    # gc must keep the artifact `bobs`, although only the remote has the commit that links it
+    # `gc` must keep the artifact `bobs`, although only the remote has the commit that links it.
     code, found = said(capsys, "store", "gc")
     assert (code, found["digests"], found["needed"]) == (0, [], 6)
     # After a change by hand, the branch no longer names the artifacts of iris@2, but its stage tag does.
@@ -341,7 +341,7 @@ def test_gc_of_a_shared_store_is_refused_if_the_remote_is_unreachable(iris, caps
     succeed(capsys, "store", "gc", "clone")
 
 
-# purge
+# git model store purge
 
 
 def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsys, transcript, git):
