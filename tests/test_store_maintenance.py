@@ -316,15 +316,15 @@ def test_gc_removes_temporary_files_of_killed_uploads_but_not_of_running_uploads
 
     begun, go_on = threading.Event(), threading.Event()
 
-    class Slow:
-        def read(self, count):
+    class Slow(io.RawIOBase):
+        def readinto(self, view):
             begun.set()
             go_on.wait()
-            return b""
+            return 0
 
     writer = threading.Thread(target=store.put_stream, args=(Slow(),))
     writer.start()
-    begun.wait()
+    assert begun.wait(60)
     (store.root / "tmp" / f"1-{'0' * 32}").write_bytes(b"left")
     found = said(capsys, "store", "gc", "--delete", "--yes")[1]
     go_on.set()
