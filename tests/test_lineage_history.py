@@ -139,6 +139,15 @@ def test_history_has_all_changes_although_it_reads_the_commits_in_portions(iris,
     assert found[-1] == "Register iris"
 
 
+def test_a_walk_reads_its_commits_in_one_request_even_if_others_displace_them_in_the_cache(iris, monkeypatch):
+    repository = iris._registered().repository
+    tip, read, get = repository.tip(), [], repository.reader.get
+    monkeypatch.setattr(repository.reader, "get", lambda id, **options: read.append(id) or get(id, **options))
+    for _ in first_parents.walk_branch(repository, tip, "models/iris"):
+        repository.commits._parsed.clear()
+    assert read == []
+
+
 def test_history_in_a_shallow_clone_says_how_to_deepen_the_clone(iris, code_repo, tmp_path, git, capsys, monkeypatch):
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), "shallow")

@@ -136,15 +136,17 @@ def _has_filters(repository: Repository) -> bool:
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
     """Yield each commit in *found*, the result of `raw_changes`, with its files. Read all of them in two requests."""
     repository.commits.read_ahead(id for id, _ in found)
+    # Read before the caller gets the first commit, because what the caller reads can displace the others in the cache.
+    commits = [repository.commits.read(id) for id, _ in found]
     ids = sorted({id for _, lines in found for line in lines[::2] for id in _files_of_change(line) if id})
     read: dict[Oid | None, GitObject | Invalid] = {}
     read.update(zip(ids, repository.reader.get_many(ids, limit=codec.MAX_BYTES), strict=True))
-    for id, lines in found:
+    for commit, (_, lines) in zip(commits, found, strict=True):
         changes = []
         for line, path in zip(lines[::2], lines[1::2], strict=True):
             sides = [read.get(file) for file in _files_of_change(line)]
             changes.append(FileChange(path, *(side.data if isinstance(side, GitObject) else None for side in sides)))
-        yield BranchCommit(repository.commits.read(id), tuple(changes))
+        yield BranchCommit(commit, tuple(changes))
 
 
 def _files_of_change(line: str) -> tuple[Oid | None, Oid | None]:
