@@ -11,7 +11,7 @@ from url_caches import entry, objects, trips
 
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.branch.by_url import url_server
-from gitmodel.branch.by_url.url_cache import cache_folder
+from gitmodel.branch.by_url.url_cache import UrlCache, cache_folder
 from gitmodel.domain.addresses import Address
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, records
@@ -336,6 +336,23 @@ def test_registries_at_two_urls_never_share_cached_answers(team, bob, host, tmp_
     assert entry(one) != entry(two)
     kept = [Address.parse(url).key for url in ("ssh://a@h/x", "ssh://b@h/x", "ssh://a@h/x/", "a@h:x", "https://h/x")]
     assert len(set(kept)) == 5
+
+
+def test_a_read_finds_the_branch_if_another_process_sets_it_to_an_earlier_answer_of_the_server(
+    team, service, ada, git, monkeypatch
+):
+    service.get_version("iris@3")
+    single = entry(service) / "single.git"
+    earlier = git(single, "rev-parse", "gitmodel")
+    ada.get_version("iris@3").log_metadata(checked="by hand")
+    ada.push()
+
+    def note_before_another_process(cache, question, id, note=UrlCache.note_asked):
+        note(cache, question, id)
+        git(single, "update-ref", "refs/heads/gitmodel", earlier)
+
+    monkeypatch.setattr(UrlCache, "note_asked", note_before_another_process)
+    assert team.by_url("service", service.repository.url).get_version("iris@3").number == 3
 
 
 def test_only_the_user_can_read_the_cache_of_a_registry_by_url(service, hermetic):

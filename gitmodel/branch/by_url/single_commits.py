@@ -110,8 +110,7 @@ class SingleCommits:
     def fetch_tip(self) -> None:
         """Fetch the tip of the branch, even if the server's last answer is recent enough. Raises Unreachable."""
         self.renew()
-        id = self._ask(HEAD, self._whole.branch, "--heads")
-        self._tip = self._tip_in(self._at(self._whole.branch, id))
+        self._tip = self._tip_in(self._ask(HEAD, self._whole.branch, "--heads"))
 
     def move_tip(self) -> None:
         """Make `tip` return the branch's commit in the repository *single*, which this process has pushed."""
@@ -170,17 +169,23 @@ class SingleCommits:
         option of `git ls-remote`, and *what* describes *ref* in an error.
         """
         answer = self._cache.fresh(question)
-        if answer is not None and (answer.id is None or self._at(ref, answer.id)):
-            return self._at(ref, answer.id)
+        if answer is not None:
+            at = self._at(ref, answer.id)
+            if at is not None or answer.id is None:
+                return at
         self._cache.refuse_offline(what)
-        return self._at(ref, self._ask(question, ref, kind))
+        return self._ask(question, ref, kind)
 
     def _at(self, ref: str, id: Oid | None) -> Repository | None:
         """Return the repository of the cache in which *ref* is at the object *id*, or None."""
         both = (self._single, self._whole) if id else ()
         return next((repository for repository in both if repository.reader.resolve_id(ref) == id), None)
 
-    def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
+    def _ask(self, question: str, ref: str, kind: str) -> Repository | None:
+        """Ask the server for *ref*, and return the repository of the cache that has it; None if there is no such ref.
+
+        Another process may set *ref* to an earlier or later answer of the server as soon as the lock is released.
+        """
         called = self._whole.url
         git, silence = self._single.git, silence_timeout(self._single.config)
         answer = ask_refs(git, REMOTE, ref, options=("--quiet", kind), silence=silence)
@@ -188,14 +193,16 @@ class SingleCommits:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
         id = refs_in(answer).get(ref)
         with self._cache.lock():
-            if id and not self._at(ref, id):
+            at = self._at(ref, id)
+            if id and not at:
                 answer = self._fetch_commits([id], depth=1)
                 if answer.code:
                     raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)
                 set_refs(git, {ref: id})
                 self._single.reader.close()
+                at = self._single
             self._cache.note_asked(question, id)
-        return id
+        return at
 
     def _fetch_commits(self, ids: list[Oid], *, depth: int) -> GitOutput:
         """Fetch the commits *ids*, with *depth* - 1 generations of parents, into the repository of single commits.
