@@ -5,7 +5,6 @@ If a loop that reads or moves refs has another policy, a comment says why.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -85,6 +84,8 @@ class Retries:
         locks = self._marks.locks()
         if not locks:
             return Conflict(error.message, hint=error.hint)
+        import shlex  # imported here: few failures need it
+
         oldest = max(locks, key=lambda lock: lock.age)
         return Conflict(
             f"{oldest.path} has been locked for {oldest.age:.0f} s",
