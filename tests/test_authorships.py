@@ -140,6 +140,24 @@ def test_authorship_in_a_shallow_clone_leaves_out_authors_of_missing_commits(cli
     assert (found["wine@1"].author, found["wine@1"].updated_by) == (None, "Ada Example")
 
 
+def test_authorship_is_read_again_after_a_fetch_with_a_depth_hid_the_commit_of_the_index(
+    client, wine, tmp_path, git, code_repo
+):
+    wine.create_version()
+    wine.create_version()
+    git(tmp_path, "clone", "-q", "--depth=2", "--branch=gitmodel", f"file://{code_repo}", "shallow")
+    shallow = tmp_path / "shallow"
+    with Client(shallow) as before:
+        assert before.authorships()["wine@2"].author == "Ada Example"
+    wine.create_version()
+    git(shallow, "fetch", "-q", "--depth=1", "origin", "gitmodel")
+    git(shallow, "reset", "-q", "--hard", "FETCH_HEAD")
+    with Client(shallow) as after:
+        found = after.authorships()
+        remove_index(after)
+        assert found == after.authorships() == {}
+
+
 def test_a_search_filters_and_sorts_by_author_and_last_change(client, wine, code_repo, monkeypatch):
     for name in ("Ada", "Ben", "Cleo"):
         as_person(monkeypatch, name)

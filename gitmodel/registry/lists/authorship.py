@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.history.first_parents import BranchCommit, FileChange, parse_person, walk_branch
+from gitmodel.branch.history.first_parents import BranchCommit, FileChange, parse_person, shallow_edge, walk_branch
 from gitmodel.branch.history.stage_history import changes_between
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec, paths
@@ -42,10 +42,8 @@ def _rows(repository: Repository, tip: Oid, folder: Path | None) -> Mapping[Numb
     start = index.tip if index is not None else None
     if start == tip:
         return known
-    if start and repository.commits.reaches(tip, start):
-        rows = _read(repository, _steps_after(repository, start, tip), known)
-    else:
-        rows = _read(repository, _all_steps(repository, tip), {})
+    steps = _steps_after(repository, start, tip) if start else None
+    rows = _read(repository, _all_steps(repository, tip), {}) if steps is None else _read(repository, steps, known)
     if index is not None:
         index.write(tip, rows)
     return rows
@@ -91,13 +89,25 @@ def _open_index(folder: Path | None) -> AuthorshipRows | None:
     return AuthorshipRows(folder)
 
 
-def _steps_after(repository: Repository, start: Oid, tip: Oid) -> Iterator[BranchCommit]:
-    """Yield the commits of the branch at *tip* after the commit *start*, newest first, with the files they changed."""
-    for id, changed in reversed(changes_between(repository, start, tip)):
-        commit = repository.commits.read(id)
-        before, after = repository.files(commit.parent), repository.files(id)
-        changes = (FileChange(path, _content(before, path), _content(after, path)) for path in changed)
-        yield BranchCommit(commit, tuple(changes))
+def _steps_after(repository: Repository, start: Oid, tip: Oid) -> Iterator[BranchCommit] | None:
+    """Return the commits of the branch at *tip* after the commit *start*, newest first, with the files they changed.
+
+    Returns None if *start* is not on the branch, or if git hides some of these commits in a shallow clone.
+    """
+    if not repository.commits.reaches(tip, start):
+        return None
+    found = changes_between(repository, start, tip)[::-1]
+    # `reaches` reads hidden commits, too, which stay in the clone after a fetch with a smaller depth.
+    if repository.shallow and not shallow_edge(repository).isdisjoint(id for id, _ in found):
+        return None
+    return (_step(repository, id, changed) for id, changed in found)
+
+
+def _step(repository: Repository, id: Oid, changed: Iterable[str]) -> BranchCommit:
+    commit = repository.commits.read(id)
+    before, after = repository.files(commit.parent), repository.files(id)
+    changes = (FileChange(path, _content(before, path), _content(after, path)) for path in changed)
+    return BranchCommit(commit, tuple(changes))
 
 
 def _content(files: CommitFiles, path: str) -> bytes | None:
