@@ -18,7 +18,9 @@ from url_caches import entry, objects, trips
 from gitmodel import Conflict, NotFound, Refused
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.registry.writing.transacting import transact
+from gitmodel.registry.writing.writer import change_version
 
 
 def change_license(snapshot):
@@ -47,6 +49,14 @@ def test_a_new_version_by_url_on_each_kind_of_server_fetches_no_history(team, ur
     assert [event.what for event in job.log()][:2] == ["created", "registered"]
     assert job.get_model("iris").create_version().number == 5
     assert_sound(bare)
+
+
+def test_a_write_at_the_tip_to_a_version_that_does_not_exist_fetches_no_history(job):
+    for selector in ("9", "9.9+cpu"):  # no stage tag can have such a name, because no alias contains a `+`
+        ref = VersionRef.parse(f"iris@{selector}")
+        with pytest.raises(NotFound):
+            change_version(job.writer, ref, lambda snapshot, model, number: Change(number))
+        assert not has_history(job)
 
 
 def test_each_write_at_the_tip_sends_four_requests_and_leaves_a_valid_repository(job, host):

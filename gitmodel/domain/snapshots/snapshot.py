@@ -192,8 +192,9 @@ class Snapshot(CommitRecords, eq=False):
 
     def _missing_selector_hint(self, model: str, selector: str = "") -> str:
         stages = self.registry().stage_names
-        known = {*self.tags.of(model)}
-        if not self.tags.all_known:  # only one tag was fetched, so use the records on the branch
+        if self.tags.all_known:
+            known = {*self.tags.of(model)}
+        else:  # at most one tag was fetched, and reading others may fetch the history: use the records on the branch
             files = self.files.names(f"{paths.model_folder(model)}/stages")
             known = {*(stage for stage in stages if f"{stage}.toml" in files), *self.recorded_aliases(model)}
         tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
