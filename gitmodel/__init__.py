@@ -163,9 +163,10 @@ def __getattr__(name: str) -> Any:
 
     if name in _MODULES:
         return importlib.import_module(f"gitmodel.{name}")
-    if name in __all__:
-        homes = (importlib.import_module(f"gitmodel.{home}") for home in _HOMES)
-        return next(getattr(home, name) for home in homes if hasattr(home, name))
+    for home in _HOMES if name in __all__ else ():
+        module = importlib.import_module(f"gitmodel.{home}")
+        if hasattr(module, name):  # False for a module that imports this name while it is imported itself
+            return getattr(module, name)
     if name not in _OTHER_NAMES:
         raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")
     said = f"gitmodel has no {name}: {_OTHER_NAMES[name]}"

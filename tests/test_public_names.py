@@ -93,6 +93,19 @@ def test_importing_a_name_that_zenml_lacks_too_raises_the_ordinary_import_error(
         exec("from gitmodel import other")
 
 
+def test_importing_a_public_name_while_its_module_is_being_imported_raises_an_import_error(monkeypatch):
+    monkeypatch.delattr(pipelines, "step")  # as in a circular import
+    assert not hasattr(gitmodel, "step")
+    with pytest.raises(ImportError, match="cannot import name 'step'"):
+        exec("from gitmodel import step")
+
+
+def test_the_types_of_tables_outputs_and_stores_can_be_imported_for_annotations():
+    tables = {"HistoryTable", "ModelTable", "RunTable", "VersionDiff", "VersionTable"}
+    others = {"ArtifactStore", "Cell", "ComparedVersion", "Host", "Outputs", "RunOutput", "Setting"}
+    assert tables | others <= set(dir(values))
+
+
 def test_the_public_modules_are_attributes_of_the_package_and_dir_does_not_import_them():
     code = (
         "import sys, gitmodel; dir(gitmodel); gitmodel.__doc__;"

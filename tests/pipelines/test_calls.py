@@ -147,6 +147,8 @@ class TestResultsOfARun:
                 found.outputs["sum"]
             assert raised.value.hint == "its outputs: number, total"
             assert found.outputs.get("sum") is None
+            with pytest.raises(TypeError, match="does not support item assignment"):
+                found.outputs["sum"] = output
 
     def test_an_output_of_a_run_has_the_version_that_it_belongs_to(self, run):
         if not run.versions:

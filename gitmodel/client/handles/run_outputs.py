@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -87,15 +87,25 @@ class RunOutput(Artifact):
         return f"RunOutput({self._of_run.id!r}, {self._name!r})"
 
 
-class Outputs(dict[str, RunOutput]):
-    """The outputs of a run by their names. Looking up another name raises `MissingOutput`."""
+class Outputs(Mapping[str, RunOutput]):
+    """The outputs of a run by their names, read-only. Looking up another name raises `MissingOutput`."""
 
     def __init__(self, run: str, outputs: Mapping[str, RunOutput]) -> None:
-        super().__init__(outputs)
         self._run = run
+        self._outputs = outputs
 
-    def __missing__(self, name: str) -> NoReturn:
-        raise MissingOutput(f"run {self._run} has no output {name!a}", hint=f"its outputs: {', '.join(self) or 'none'}")
+    def __getitem__(self, name: str) -> RunOutput:
+        if name not in self._outputs:
+            raise MissingOutput(
+                f"run {self._run} has no output {name!a}", hint=f"its outputs: {', '.join(self) or 'none'}"
+            )
+        return self._outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
 
     def __repr__(self) -> str:
         return f"Outputs({', '.join(self)})"
