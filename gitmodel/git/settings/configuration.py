@@ -78,8 +78,15 @@ def remove_value(git: Git, key: str, value: str) -> None:
 
 
 def is_true(value: str) -> bool:
-    """Return True if git takes *value*, the value of a setting, for true."""
-    return value.lower() in ("true", "yes", "on") or (value.lstrip("-").isdigit() and int(value) != 0)
+    """Return True if git takes *value*, the value of a setting, for true.
+
+    >>> [is_true(value) for value in ("Yes", "2", "off", "0", "--1")]
+    [True, True, False, False, False]
+    """
+    try:
+        return int(value) != 0
+    except ValueError:
+        return value.lower() in ("true", "yes", "on")
 
 
 def list_remotes(git: Git) -> list[str]:
