@@ -394,6 +394,12 @@ class TestSources:
         os.mkfifo("folder/pipe")
         self.refused(local, tmp_path / "folder", UsageError, "folder/pipe is a pipe")
 
+    @pytest.mark.skipif(not os.path.exists("/proc/version"), reason="only Linux has files without a length")
+    def test_a_file_without_a_length_is_refused(self, local, tmp_path):
+        (tmp_path / "link").symlink_to("/proc/version")
+        for path in (Path("/proc/version"), tmp_path / "link"):
+            self.refused(local, path, UsageError, f"^{path} has no length, so it cannot be stored")
+
     def test_symbolic_links_that_leave_the_folder_form_a_cycle_or_are_broken_are_refused(self, local, tmp_path):
         outside = tmp_path / "outside"
         outside.write_bytes(b"secret")

@@ -132,7 +132,15 @@ class _WatchedFile(RawReader):
         self._count = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._count = os.lseek(self._descriptor, offset, whence)
+        try:
+            self._count = os.lseek(self._descriptor, offset, whence)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise _refusal(self._shown, error) from None
+            # a file that the kernel computes, such as /proc/cpuinfo, has no end to seek to
+            raise UsageError(
+                f"{_shown(self._shown)} has no length, so it cannot be stored", hint="store a copy of the file"
+            ) from None
         return self._count
 
     def fill(self, view: memoryview) -> int:
