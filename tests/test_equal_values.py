@@ -317,6 +317,19 @@ def test_comparing_two_values_finds_a_difference_inside_of_a_list(one, other):
     assert difference(objects(*one), objects(*other))
 
 
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}], ids=["lists", "dicts"])
+def test_values_with_250_levels_are_compared(wrap):
+    def nested(value):
+        for _ in range(250):
+            value = wrap(value)
+        return value
+
+    assert difference(nested(Decimal("1.10")), nested(Decimal("1.10"))) == ""
+    assert difference(nested(Decimal("1.10")), nested(Decimal("1.1"))).endswith(
+        "Decimal('1.10') would be Decimal('1.1')"
+    )
+
+
 def test_the_error_for_a_changed_row_in_a_later_group_names_its_row(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_GROUP", 1)
     frame = pandas.DataFrame({"a": objects("x", "y", "z")})

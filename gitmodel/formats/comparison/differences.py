@@ -157,11 +157,14 @@ def _difference_of_sequences(saved: Any, loaded: Any, where: str) -> str:
 
 
 def _difference_of_items(saved: Any, loaded: Any, where: Callable[[int], str]) -> str:
-    return _first(
-        difference(x, y, where(place))
-        for place, (x, y) in enumerate(zip(saved, loaded, strict=True))
-        if type(x) is not type(y) or type(x) not in _QUICK or x != y
-    )
+    # The loops here and for dicts do not use `_first`: its generator would add frames to the stack for each level of a
+    # nested value, and Python limits the number of frames.
+    for place, (x, y) in enumerate(zip(saved, loaded, strict=True)):
+        if type(x) is not type(y) or type(x) not in _QUICK or x != y:
+            said = difference(x, y, where(place))
+            if said:
+                return said
+    return ""
 
 
 def _first(differences: Iterable[str]) -> str:
@@ -221,7 +224,13 @@ _PARTS: dict[str, Callable[[Any], list[Any]]] = {
 
 def _difference_of_dicts(saved: dict[Any, Any], loaded: dict[Any, Any], where: str) -> str:
     keys = difference({*saved}, {*loaded}, f"the keys of {where or 'the dict'}")
-    return keys or _first(difference(saved[key], loaded[key], f"{where}[{key!a}]"[:200]) for key in saved)
+    if keys:
+        return keys
+    for key in saved:
+        said = difference(saved[key], loaded[key], f"{where}[{key!a}]"[:200])
+        if said:
+            return said
+    return ""
 
 
 def _difference_of_sets(saved: Any, loaded: Any, where: str) -> str:
