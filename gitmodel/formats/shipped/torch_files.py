@@ -223,7 +223,8 @@ def changed_tensors(saved: Mapping[str, Any], loaded: Mapping[str, Any]) -> list
 def _is_same(one: Any, other: Any) -> bool:
     """Return True if two tensors have the same type, shape and bytes, or if two extra states of modules are equal.
 
-    Compares bytes, so that NaN is equal to NaN, and because torch cannot compare 8-bit floats.
+    Compares bytes, so that NaN is equal to NaN, and because torch cannot compare 8-bit floats. The tensors of some
+    subclasses, such as quantized ones, have no memory of their own: compares these by their values.
     """
     if not hasattr(one, "dtype"):
         return bool(one == other)
@@ -231,6 +232,8 @@ def _is_same(one: Any, other: Any) -> bool:
         return False
     x, y = (_plain(tensor) for tensor in (one, other))
     size = x.numel() * x.element_size()
+    if size and not (x.data_ptr() and y.data_ptr()):
+        return bool(library("torch", install=_INSTALL).equal(x, y))
     for start in range(0, size, _CHUNK):
         length = min(_CHUNK, size - start)
         if ctypes.string_at(x.data_ptr() + start, length) != ctypes.string_at(y.data_ptr() + start, length):

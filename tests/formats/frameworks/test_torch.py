@@ -9,6 +9,7 @@ import pytest
 
 from gitmodel.errors import Invalid, Refused, UsageError
 from gitmodel.formats import detect_format, load, materializers, save, trust
+from gitmodel.formats.shipped.torch_files import changed_tensors
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -67,6 +68,28 @@ def test_a_module_with_tensors_of_eight_bit_floats_is_loaded_unchanged(kept):
     found = kept(value, "torch", kind="model")
     assert found.small.dtype == torch.float8_e4m3fn
     assert found.small.to(torch.float32)[0] == 0.5
+
+
+class Packed(torch.Tensor):
+    """A tensor without memory of its own, like those of libraries that quantize: *held* has the values."""
+
+    @staticmethod
+    def __new__(cls, held):
+        made = torch.Tensor._make_wrapper_subclass(cls, held.shape, dtype=held.dtype)
+        made.held = held
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, arguments=(), named=None):
+        done = function(*(one.held if isinstance(one, cls) else one for one in arguments), **(named or {}))
+        return cls(done) if isinstance(done, torch.Tensor) else done
+
+
+def test_tensors_without_memory_of_their_own_are_compared_by_value():
+    one, same, other = (Packed(torch.tensor([1.0, number])) for number in (2, 2, 3))
+    assert one.data_ptr() == 0
+    assert changed_tensors({"a": one}, {"a": same}) == []
+    assert changed_tensors({"a": one}, {"a": other}) == ["a"]
 
 
 def test_a_state_dict_is_loaded_as_tensors_from_an_artifact_and_a_file(kept, tmp_path):
