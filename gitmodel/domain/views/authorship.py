@@ -16,7 +16,7 @@ class Authorship(Frozen):
     """The author of a version or model, and the time (in UTC) and author of its last change.
 
     A change of the record, the stage or the aliases of a version is a change of the version, and also of its model.
-    *author* and *email* are None if a shallow clone lacks the commit that created it.
+    *author* and *email* are None if a shallow clone lacks the commit that created the version or model.
     """
 
     author: str | None
@@ -33,7 +33,7 @@ class AuthorshipRow(NamedTuple):
     updated_by: str
 
     def value(self) -> Authorship:
-        """Return the same as an `Authorship`.
+        """Convert this row to an `Authorship`.
 
         >>> AuthorshipRow("Ada <ada@example.com>", 0, "Ben <ben@example.com>").value().updated_by
         'Ben'

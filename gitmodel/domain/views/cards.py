@@ -1,7 +1,7 @@
 """A model card: Markdown with the YAML header of model hubs, from the records of a model and a version. Pure.
 
-The keys of the header are those of https://huggingface.co/docs/hub/model-cards. The results follow the model-index of
-Papers with Code. The YAML is written in a form that all YAML readers interpret equally.
+The keys of the header are those of https://huggingface.co/docs/hub/model-cards. Measurements are in its `model-index`,
+a format of Papers with Code. The YAML is written in a form that all YAML readers interpret equally.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LICENSES = frozenset(
 )
 # The name of a format in gitmodel, and the name that the Hugging Face Hub uses for its library.
 _LIBRARIES = {"skops": "sklearn"}
-# File names that a card can show unchanged.
+# File names that a card shows unchanged. In place of another one, it shows the name of the artifact and a suffix.
 _FILE = re.compile(r"[\w -]+(\.[\w -]+)+")
 # Metadata with these names is copied to the header if it is text or a list of texts. Metadata of the version comes
 # before metadata of the model.
@@ -69,7 +69,8 @@ def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
     """Return measurements in the metadata of a version, as (dataset, name, value).
 
     These are the finite numbers whose names the metadata lists under the key `metrics`; without this key, all finite
-    floats. Numbers in an inner table are measurements on the dataset with the table's name.
+    floats. Numbers in an inner table are measurements on the dataset with the table's name. Other numbers are
+    measurements on the dataset that the key `dataset` names; "not recorded" without this key.
     """
     named = _texts(version.metadata.get("metrics"))
     found = []
@@ -181,7 +182,7 @@ def _suffix(link: ArtifactLink) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a parameter or a fact as text."""
+    """Return the value of a parameter or of metadata as text."""
     if isinstance(value, str):
         return value
     return _number(value) if type(value) in (int, float) else json.dumps(value, default=str, ensure_ascii=False)

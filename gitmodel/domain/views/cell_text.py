@@ -110,7 +110,7 @@ def stage_cell(state: StageState) -> str:
 
 def is_hidden_by_shallow_clone(state: StageState) -> bool:
     """Return True if a shallow clone lacks the commit of the tag of a stage or alias."""
-    from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW  # imported already if there is a state
+    from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW  # no cost: the module of `StageState` imports it
 
     return state.forged == TOO_SHALLOW
 
@@ -148,7 +148,10 @@ def aliases_of_model(view: ModelView) -> str:
 
 
 def stage_of_version(view: VersionView | VersionRow) -> str:
-    """Return the stage of a version and its pending changes: `production (4 pending)`, `(production pending)`."""
+    """Return the stage of a version, and pending changes that concern the version, as text.
+
+    In `production (4 pending)`, version 4 will replace the version. In `(production pending)`, the version will enter.
+    """
     if not view.pending:
         return view.stage or ""
     return _places([view.stage] if view.stage else [], [state for state in view.pending if not state.alias], view)

@@ -33,7 +33,7 @@ class Compared(Frozen):
 
     @property
     def shown_change(self) -> str:
-        """The text of `change`, rounded; "" if there is none."""
+        """The value of `change` as text, rounded and with a sign; "" if it is None or 0."""
         return rounded(self.change, sign="+") if self.change else ""
 
     @property
@@ -87,7 +87,7 @@ def same_value(one: Any, other: Any) -> bool:
 
 
 def compare_fields(*tables: Mapping[str, Any]) -> tuple[Compared, ...]:
-    """Compare the values of tables, by sorted key; a missing value is None."""
+    """Compare the values of tables: return an item for each key, sorted by key. A missing value is None."""
     names = sorted({name for table in tables for name in table})
     return tuple(Compared(name, tuple(table.get(name) for table in tables)) for name in names)
 
@@ -110,7 +110,7 @@ def compare_artifacts(*versions: Iterable[ArtifactLink]) -> tuple[Compared, ...]
 
 
 def flat_values(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a table by key; the keys of inner tables have dots."""
+    """Yield each key and value of a table. A value in an inner table has a key with dots, such as `test.auc`."""
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from flat_values(value, f"{within}{key}.")

@@ -7,13 +7,13 @@ from typing import NamedTuple, TypeAlias
 
 
 class Words(NamedTuple):
-    """The form of a field with one text, which is one of the texts *known*, such as the status of a run."""
+    """Describes a field whose value is one of the texts *known*, such as the status of a run."""
 
     known: tuple[str, ...]
 
 
-# The form of a field: a table with these fields, a list of items of this form, a text with known values, VALUE or
-# RECORDED.
+# The description of a field of a record. A mapping describes a table by its fields, and a list with one element
+# describes a list by its items. `Words`, VALUE and RECORDED are other kinds of fields.
 Names: TypeAlias = "Mapping[str, Names] | list[Names] | Words | str"
 VALUE = "value"  # a single value without inner fields
 RECORDED = "recorded"  # a table whose keys people chose, such as metadata

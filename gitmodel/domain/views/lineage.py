@@ -129,7 +129,10 @@ def made_version(run: RunRecord, record: VersionRecord) -> bool:
 
 
 def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: int | None = None) -> Lineage:
-    """Return the lineage of *root*, over at most *depth* runs in each direction."""
+    """Return the lineage of *root*, a node of the kind *kind*, over at most *depth* runs (None: no limit) each way.
+
+    *up* includes the sources of *root*, *down* includes what was made from it.
+    """
     nodes: dict[str, Node] = {}
     above = _Up(known, nodes, depth).go(root, kind) if up else None
     below = _Down(known, nodes, depth).go(root, kind) if down else None
@@ -139,8 +142,9 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 def nearest(lineage: Lineage, most: int) -> Lineage:
     """Return a part of *lineage* with at most *most* nodes: the root, and the nodes nearest to it.
 
-    Versions in a stage or with an alias come first, with the nodes on the way to them. The node of an artifact lists at
-    most 20 of its versions; its fact `more_versions` is the number of the others.
+    Chooses versions in a stage or with an alias first, each with the nodes between the root and it, if these fit in
+    *most*. Then chooses the other nodes by their distance from the root. The node of an artifact lists at most
+    20 of its versions; its fact `more_versions` is the number of the others.
     """
     before = _breadth_first(lineage)
     in_use = {node.id for node in lineage.nodes if node.kind == VERSION and held_places(node)}
@@ -213,14 +217,14 @@ class _Walk:
     def go(self, root: str, kind: Kind) -> tuple[Edge, ...]:
         """Walk from *root* until no new node is found. Add the nodes to `nodes`, and return the edges.
 
-        Where the walk stops because of the limit for the depth, adds its direction to `more` of the node.
+        If the walk stops at a node because of the limit for the depth, adds `way` to `more` of this node.
         """
         found: dict[Edge, None] = {}
         seen: set[str] = set()
         left: deque[tuple[str, Kind, int]] = deque()
 
         def meet(id: str, kind: Kind, runs: int) -> None:
-            """Continue later from the node *id*; *runs* is the number of runs between the root and it."""
+            """Add the node *id*, which is *runs* runs from the root, to the nodes from which the walk will continue."""
             if id not in seen:
                 seen.add(id)
                 left.append((id, kind, runs))
@@ -241,7 +245,10 @@ class _Walk:
         return tuple(found)
 
     def onward(self, id: str, kind: Kind, *, is_root: bool) -> Iterator[tuple[list[Edge], Kind]]:
-        """Yield edges of the node *id*, which is of the kind *kind*, and the kind of the nodes at their other ends."""
+        """Yield the edges along which the walk leaves the node *id*, as lists, with the kind of the nodes they lead to.
+
+        *kind* is the kind of the node *id*.
+        """
         raise NotImplementedError
 
 
@@ -348,7 +355,7 @@ def _steps(lineage: Lineage, way: Way, edges: Iterable[Edge]) -> list[tuple[str,
 
 
 def _counts(root: str, steps: Iterable[tuple[str, str]], runs: set[str]) -> dict[str, int]:
-    """Return, by node, the smallest number of nodes in *runs* on a walk from *root* to the node, included."""
+    """Return, by node, the smallest number of *runs* on a walk from *root* to the node. If this is a run, it counts."""
     onward: dict[str, list[str]] = {}
     for here, there in steps:
         onward.setdefault(here, []).append(there)

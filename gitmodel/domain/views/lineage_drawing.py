@@ -33,9 +33,9 @@ def fields(lineage: Lineage) -> dict[str, Any]:
 
 
 def in_stages(lineage: Lineage) -> list[str]:
-    """Return each version that was made from the root, or is the root, and has a stage or alias, with these names.
+    """Return a text for each version that has a stage or alias, such as `iris@4 production, champion`.
 
-    The stage "archived" does not count.
+    These are versions that were made from the root, and the root. Ignores the stage "archived".
     """
     if lineage.down is None:
         return []

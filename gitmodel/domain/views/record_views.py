@@ -179,7 +179,7 @@ class Places:
         for state in states:
             for number in {state.recorded, state.in_force}:
                 self._held.setdefault(number, []).append(state)
-        # A cache of the names of archived markers, by the hundreds of the version numbers.
+        # A cache of the names of archived markers, which are in a folder for each hundred versions: by number // 100.
         self._archived: dict[int, frozenset[str]] = {}
 
     def of(self, number: int) -> tuple[str | None, tuple[str, ...], tuple[StageState, ...], bool]:
@@ -202,7 +202,7 @@ class Places:
 
 
 def places_in_force(states: Iterable[StageState], number: int) -> tuple[str | None, tuple[str, ...]]:
-    """Return the last stage in which the version *number* is in force, and the aliases that are in force for it."""
+    """Return the last of the stages in *states* in which the version *number* is in force, and the aliases for it."""
     held = [state for state in states if state.in_force == number]
     stages = [state.name for state in held if not state.alias]
     return stages[-1] if stages else None, tuple(state.name for state in held if state.alias)
@@ -226,7 +226,7 @@ def summarize(
 ) -> ModelSummary:
     """Return the summary of the model *name*. Raises Invalid for a damaged stage or alias.
 
-    *count* counts the versions of a model; the default is `Snapshot.count_present`.
+    *count* is called in place of `Snapshot.count_present`, and returns the same for the name of a model.
     """
     latest = latest_usable(snapshot, name)
     counted, is_sound = (count or snapshot.count_present)(name)
@@ -235,7 +235,10 @@ def summarize(
 
 
 def latest_usable(snapshot: Snapshot, name: str) -> int | None:
-    """Return the highest number of a usable version of *name*; None if there is none, or if a version is damaged."""
+    """Return the highest number of a version of *name* that is neither deleted nor failed; None if there is none.
+
+    Also returns None if a version that it reads on the way to this number is damaged.
+    """
     try:
         return snapshot.latest(name)
     except (NotFound, Invalid):
@@ -283,7 +286,7 @@ def usable(versions: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecor
 
 
 def code_fields(code: Code | None) -> dict[str, Any] | None:
-    """Return the code of a version for JSON; *outside* is True if there was no code repository."""
+    """Return the fields of *code*, the code of a version, for JSON."""
     return _values(code, CODE_NAMES)
 
 
@@ -297,7 +300,7 @@ def _values(record: Code | Imported | Origin | None, names: Iterable[str]) -> di
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:
-    """Return a pending promotion for JSON."""
+    """Return the fields of *state*, a stage or alias with a pending change, for JSON."""
     kind = "alias" if state.alias else "stage"
     versions = {"recorded": state.recorded, "in_force": state.in_force}
     return {kind: state.name, **versions, "forged": state.forged, "doubt": state.doubt}
