@@ -46,20 +46,20 @@ def read_registry(files: Files) -> RegistryRecord:
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
     """Return the paths of the files from which readers take the version of the stage or alias *ref*.
 
-    The first of these files that exists counts. If *ref* is neither a stage nor a valid alias, there is none.
+    Readers use the first of these files that exists. Returns () if *ref* is neither a stage nor a valid alias.
     """
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     if ref.stage in registry.stage_names:
         return (stage,)
-    # A stage file counts, too, because gitmodel.toml may have listed the stage earlier: its tag may still exist and be
-    # read.
+    # The stage file is for a stage that gitmodel.toml listed earlier: readers may still use the tag of this stage.
     return () if registry.alias_fault(ref.stage) else (alias, stage)
 
 
 def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
-    """Return the stage or alias that the record *what* is about.
+    """Return the stage or alias to which the record at the path *what* belongs.
 
-    Returns None for a record of another kind, and for one that readers ignore.
+    Returns None for a record of another kind, and for a stage or alias that *registry* does not allow: readers ignore
+    its record.
     """
     if what is None or what.kind not in ("stage", "alias"):
         return None
@@ -69,7 +69,7 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
 
 
 class CommitRecords(Frozen, eq=False):
-    """The metadata branch at one commit, and the stage tags: what the files and the tags say.
+    """The records of the metadata branch at one commit, and the stage tags.
 
     - *commit*: None if there is no registry yet. *files* are the files of the commit, possibly with planned changes;
       then *committed* is the snapshot without these changes.
@@ -111,7 +111,7 @@ class CommitRecords(Frozen, eq=False):
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The records of the rules that a change on this commit must satisfy: its own, and those of `other_rules`.
+        """The records of the rules that a change on this commit must satisfy: that of the commit, then `other_rules`.
 
         Raises Invalid if a record cannot be read.
         """
@@ -143,7 +143,7 @@ class CommitRecords(Frozen, eq=False):
     @cached_property
     def _registry(self) -> RegistryRecord:
         if self.commit is None and self.files.read(paths.REGISTRY) is None:
-            return RegistryRecord()  # the first transaction of a registry, if it does not write gitmodel.toml
+            return RegistryRecord()  # `read_registry` would forbid all stages if the first transaction lacks the file
         return read_registry(self.files)
 
     @cached_property
@@ -176,7 +176,10 @@ class CommitRecords(Frozen, eq=False):
         return record is not None and record.exists
 
     def _model_record(self, name: str, *, tolerant: bool) -> ModelRecord | None:
-        """Return the record of the model *name*, or None; if it is damaged, raise Invalid unless *tolerant* is True."""
+        """Return the record of the model *name*; None if it has none, or if it is damaged and *tolerant* is True.
+
+        Raises Invalid if it is damaged and *tolerant* is False.
+        """
         try:
             return self.load(paths.model_file(name), records.ModelRecord)
         except Invalid:

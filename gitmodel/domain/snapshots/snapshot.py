@@ -41,15 +41,18 @@ class Snapshot(CommitRecords, eq=False):
     def model_to_change(self, model: str | ModelRef) -> tuple[str, frozenset[Numbered]]:
         """Return the name of *model*, for a change, and the old references whose notes the change deletes.
 
-        The notes are those on renumberings by pulls. For a handle, the name includes renames of the model by later
-        pulls. A name that a person wrote is returned unchanged, even if it is a former name. Raises UsageError for a
-        text that is not a name, and the errors of `resolve_to_change` about notes.
+        The notes are those on renumberings by pulls. For a handle, this is the name after renames of the model by
+        later pulls. A name that a person wrote is returned unchanged, even if it is a former name. Raises UsageError
+        for a text that is not a name, and the errors of `resolve_to_change` about notes.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
 
     def follow(self, ref: VersionRef | ModelRef) -> Numbered:
-        """Return the model and number (0: none) that *ref* names; for a handle, those after later pulls."""
+        """Return the model and number (0: none) that *ref* names.
+
+        If *ref* is from a handle, follows the changes of names and numbers by pulls since the handle was created.
+        """
         named = ref.model, ref.number or 0
         return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
 
@@ -105,7 +108,7 @@ class Snapshot(CommitRecords, eq=False):
     def _notes_on(self, ref: VersionRef | ModelRef) -> list[Renumbered]:
         """Return the notes on renumberings of *ref*, the newest first; none if the model does not exist.
 
-        A note on a version also counts for later names of its model.
+        Includes notes on the version under former names of its model.
         """
         found = [
             note

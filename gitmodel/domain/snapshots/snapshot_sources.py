@@ -91,7 +91,7 @@ class StageTag(Frozen):
 
     @property
     def state(self) -> TagState:
-        """Return the version that the tag puts in force, without its objects."""
+        """Return this tag as a `TagState`."""
         return TagState(self.in_force.version if self.in_force else None, self.forged, self.merged_by)
 
 
