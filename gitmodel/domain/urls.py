@@ -99,7 +99,7 @@ def _normal(url: str) -> str:
 
 
 def path_of(quoted: str) -> str:
-    """Return the path of a `file:` URL from its *quoted* form, for functions of `os` in any locale.
+    """Decode the *quoted* path of a `file:` URL with the encoding of file names, so that functions of `os` accept it.
 
     >>> path_of("/srv/our%20models")
     '/srv/our models'

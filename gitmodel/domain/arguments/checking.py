@@ -115,7 +115,7 @@ class _Parameters(Frozen):
 
 @functools.cache
 def _parameters_of(function: Callable[..., Any]) -> _Parameters:
-    """Return the parameters of *function*, when it is first called: a command calls few functions."""
+    """Return the parameters of *function*. Cached at the first call, because a command calls few functions."""
     parameters = inspect.signature(function).parameters.values()
     found = {
         one.name: _JOBS if one.name == "jobs" else _check_of(one.annotation)
@@ -136,7 +136,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_path(value: object) -> bool:
-    """Return True for text or a path object that can name a file, and for a URL, whose parts may be longer."""
+    """Return True for text or a path object that can name a file, and for any URL: its parts may be longer."""
     try:
         named = os.fsencode(value)  # type: ignore[arg-type]
     except (TypeError, UnicodeEncodeError):

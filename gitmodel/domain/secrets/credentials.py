@@ -157,7 +157,11 @@ def credential_in(value: Any) -> str:
 
 
 def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each field in *value* that looks like a credential: its dotted name below *name*, and the kind."""
+    """Yield the dotted name and the kind of each field in *value* that looks like a credential.
+
+    *name* is the name of *value*, with which the dotted names begin. If a key looks like a credential, yields "a name"
+    instead of the name.
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
             what = _form_of(str(key))
