@@ -71,9 +71,9 @@ class ComparedVersion(Frozen):
 class Comparison(Frozen):
     """Several versions and their fields side by side.
 
-    *fields* has first the fields that differ, then those that are equal, both in the order of the records. *code* has
-    the code commits between each version and the next. *gaps* are pairs of two texts: what could not be compared and
-    why, and advice.
+    *fields* has first the fields that differ, then those that are equal. In both parts, fields of the records come
+    first, then packages, then the code. *code* has the code commits between each version and the next. *gaps* are pairs
+    of two texts: a message that says why something could not be compared, and advice.
     """
 
     versions: tuple[ComparedVersion, ...]
@@ -112,7 +112,7 @@ def compare(
 
 
 def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
-    """Return the last run that created the version of *record* or one of its artifacts; None if no run did.
+    """Return the last run in *record* that created the version or one of its artifacts; None if no run did.
 
     Raises NotFound if the record of a run is missing, Invalid if it is damaged.
     """

@@ -127,9 +127,10 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 def _beside(
     store: ArtifactStore, runs: Iterable[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
-    """Yield the digests and sizes of the objects in *store* that *runs* name, and of the artifacts in *graph*, if any.
+    """Yield the digests and sizes of the objects in *store* that *runs* name, and of the artifacts in *graph*.
 
-    For each object that *store* lacks, appends a message and advice to *missing*.
+    Includes the files in artifacts that are folders. *graph* is None if only the objects of *runs* are wanted. For each
+    object that *store* lacks, appends a message and advice to *missing*.
     """
     wanted = {digest: False for run in runs for digest in run.stored}
     for node in graph.nodes if graph else ():

@@ -43,7 +43,7 @@ class VersionRun(Frozen):
 
 
 class AtCommit:
-    """A cache of what searches found in the records of one commit, which never change."""
+    """A cache of results of searches in the records of one commit. They stay valid, as a commit never changes."""
 
     def __init__(self) -> None:
         self.mentioned: RecordsByDigest | None = None
@@ -65,10 +65,11 @@ def lineage(
     """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
     *up* includes its sources, *down* what was made from it, each over at most *depth* runs (None: no limit). If more
-    than *few_from* versions have the same artifact, the facts of the artifact name only 20 of them, and its fact
-    `more_versions` is the number of the others. *kept* is a cache: a dictionary that the caller keeps, from which this
-    call takes the results of earlier calls at the same commit, and to which it adds its own. Raises NotFound if
-    *subject* names no recorded version, run or artifact, UsageError if several digests begin with the given digits.
+    than *few_from* versions (None: no limit) have the same artifact, the facts of the artifact name only 20 of them,
+    and its fact `more_versions` is the number of the others. *kept* is a cache: a dictionary that the caller keeps,
+    from which this call takes the results of earlier calls at the same commit, and to which it adds its own. Raises
+    NotFound if *subject* names no recorded version, run or artifact, UsageError if several digests begin with the given
+    digits.
     """
 
     def question(snapshot: Snapshot) -> Lineage:
@@ -82,7 +83,7 @@ def lineage(
 def version_runs(
     repository: Repository, version: VersionView, *, store: Callable[[], ArtifactStore]
 ) -> list[VersionRun]:
-    """Return the runs that made *version* or worked on it, then the runs that only read its artifacts."""
+    """Return the runs in the record of *version*, then the runs that only read its artifacts."""
     only_read = readers(repository, version.model, version.record.number, store=store)
     found = []
     for id in (*version.record.runs, *only_read):
@@ -96,9 +97,9 @@ def version_runs(
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
     """Return the ids of the runs that only read an artifact of the version *number* of *model*, oldest first.
 
-    Leaves out the runs in the record of the version, which made it or worked on it, and runs that have the content
-    among their outputs, too. A run counts that read the same content from another version, because runs record only
-    the digests of their inputs.
+    Leaves out the runs in the record of the version, which made it or worked on it, and runs that have the artifact
+    among their outputs, too. Includes runs that read the same bytes from another version, because runs record only the
+    digests of their inputs.
     """
 
     def question(snapshot: Snapshot) -> list[str]:
@@ -263,7 +264,7 @@ class _Records:
         return self._found[digest]
 
     def _places(self, digest: str, folder: str) -> list[paths.RecordPath]:
-        """Return the parsed paths of the records in *folder* that mention *digest*, in the order of `_order`."""
+        """Return the parsed paths of the records in *folder* that mention *digest*, sorted by `_order`."""
         key = (digest, folder)
         if key not in self._at.places:
             inside = sorted((path for path in self._paths(digest) if path.startswith(f"{folder}/")), key=_order)

@@ -106,7 +106,10 @@ def given_code(code: Code | str) -> Code:
 
 
 def keep_given(keeping: KeptCommits | None, code: Code) -> Code:
-    """Create a ref that keeps the commit of *code*, if the code repository has this commit, and return *code*."""
+    """Create a ref that keeps the commit of *code*, if the code repository has this commit, and return *code*.
+
+    *keeping* is None if there is no code repository.
+    """
     commit = code.snapshot or code.commit
     if keeping is None or commit is None or not keeping.code.holds(commit):
         return code
@@ -118,7 +121,8 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
 
     If *dirty* is "record", the result says only that there are uncommitted changes. If *dirty* is "snapshot", they are
     stored as a commit, which the result names; raises Refused if they have more than *limit* bytes. The caller has
-    called `check_code`, which refuses the uncommitted changes that *dirty* forbids.
+    called `check_code`, which refuses the uncommitted changes that *dirty* forbids. If *keeping* is None, there is no
+    code repository, and the result is *code*.
     """
     if keeping is None:
         return code

@@ -22,7 +22,7 @@ _NOTES_AUTHOR = "gitmodel"
 
 
 class Containing(Frozen):
-    """The answer for one version of `containing`: *contains* is True if the version's code contains the commit.
+    """A result of `containing`, about one version: *contains* is True if the version's code contains the commit.
 
     *contains* is None if this is unknown, for the reason *why*. *exact* is True if the version was made from exactly
     this commit.
@@ -47,11 +47,11 @@ class WrittenNotes(Frozen):
 
 
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
-    """Yield for each version whether its code contains the commit *named*, a git revision. The newest is first.
+    """Yield for each version whether its code contains the commit *named*, a git revision.
 
-    The versions are those of *model*, or of all models if it is "". The answer is unknown if the repository *code*
-    lacks the version's code commit, or has only a shallow history. Raises NotFound if the commit or the model does not
-    exist.
+    The versions are those of *model*, or of all models if it is "", the newest of each model first. The answer is
+    unknown if the version has no code commit, if the repository *code* lacks it, or if *code* is shallow. Raises
+    NotFound if the commit or the model does not exist.
     """
     commit = code.find(named)
     views = list(_views(writer, model))

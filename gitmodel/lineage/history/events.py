@@ -123,7 +123,7 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
 
 
 def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
-    """Return the model and number of the version that *ref* names; if *ref* has a number, even of a deleted version."""
+    """Return the model and number of the version that *ref* names. A version named by its number may be deleted."""
     name = snapshot.current_name(ref.model)
     if ref.number is not None:
         snapshot.version(name, ref.number)
@@ -137,7 +137,7 @@ def _set_origins(
 ) -> None:
     """Add to *origins* the commits that last set fields of the version while the model had the name *model*.
 
-    *now* has the current values of the fields. Fields that are in *origins* already stay.
+    *now* has the current values of the fields. Entries that *origins* already has stay unchanged.
     """
     path = paths.version_file(model, number)
     for step in walk_branch(repository, tip, path):

@@ -100,7 +100,7 @@ def view_history(
     """
     snapshot = repository.snapshot()
     names = {**_EVENT_NAMES, "metadata": RECORDED}
-    if not stage:  # if *stage* is given, all changes are of this stage, so a filter may compare with any word
+    if not stage:  # else all changes have the same `stage`, and a filter may compare it with any text
         names["stage"] = stage_words(snapshot.registry().stage_names)
     of_branch = sort in ("when", "-when")
     selection = Selection(names, filter=filter, sort="" if of_branch else sort, limit=limit, offset=offset)

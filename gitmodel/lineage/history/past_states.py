@@ -88,8 +88,8 @@ class Past:
 class _RecordedTags:
     """Stage tags derived from the files of one commit; implements `domain.snapshots.snapshot_sources.Tags`.
 
-    *counting* returns the record of the newest change of a stage that the rules of the stage allowed. If it is None,
-    the record in the file of the stage counts.
+    *counting* returns the record of the newest change of a stage that the rules of the stage allowed. If *counting* is
+    None, no rule can refuse a change, and the record in the file of the stage counts.
     """
 
     all_known = True
