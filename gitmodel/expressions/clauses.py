@@ -100,7 +100,7 @@ class Clause(ABC):
 
 
 class _Plain(Clause):
-    """A clause that gitmodel evaluates without the CEL library: *test* of the value at the path *steps* of a record.
+    """A clause that gitmodel evaluates without the CEL library: it calls *test* with the value at the path *steps*.
 
     *reads_keys* is True for `literal in value`: if *value* is a table, this reads only its keys.
     """

@@ -100,7 +100,7 @@ class Expression:
     def judge(self, record: Mapping[str, object]) -> Verdict:
         """Evaluate the expression as a gate for *record*, and return the Verdict.
 
-        Failures and errors are in it, not raised.
+        The Verdict describes a failure or an error; nothing is raised.
 
         A clause that reads NaN fails even if it is true, because a NaN in a record comes from a failed computation.
         """

@@ -42,8 +42,8 @@ class Filter:
         self.names = frozenset(token.text for token in tokens)
         found = find_terms(text, tokens, field_names)
         self._unseen = [term for term in found if term.value is None or term.known]
-        # Maps each literal that could not be compared with the value in any searched record to such a value of another
-        # type, or to None before a record has one. The error message describes the value.
+        # The literals for which no searched record has a value of a comparable type. Each maps to a value of another
+        # type in a searched record, which the error message describes; to None if no searched record has a value.
         self._uncompared: dict[Term, object] = {term: None for term in found if term not in self._unseen}
         self._beside: dict[str, None] = {}
         self._any_searched = False

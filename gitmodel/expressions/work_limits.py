@@ -25,9 +25,10 @@ def _macro_nesting(tokens: list[Token]) -> int:
 
 
 class _Size(NamedTuple):
-    """The size of a value: its total *weight*, the length of its longest list (*widest*), and its heaviest list *item*.
+    """The size of a value: its *weight*, the length of its longest list or table, and the weight of its heaviest item.
 
-    In *weight* and *item*, each inner value counts 1, and a text 1 more for each 64 characters.
+    *widest* is this length, and *item* the weight of this item. For a weight, each inner value counts 1, and a text 1
+    more for each 64 characters.
     """
 
     weight: int
