@@ -25,7 +25,7 @@ _LINE = re.compile(rb"^([0-9a-f]{40}) ([!-~]+)((?: [0-9a-f]{64})*)$", re.MULTILI
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
 # An entry in the output of `git ls-tree -r -z` for the record of a version or run. gitmodel searches no other records.
 _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+/versions/|runs/)[!-~]+\.toml)\0")
-# `paths` searches the lines for this number of digests, in 1 ms each. For the next one, it parses all lines in 20 ms.
+# The number of calls of `paths` that search the lines as text, in 1 ms each. The next call parses all lines, in 20 ms.
 _FEW = 16
 
 # A function that returns the digests in the details of a long run, which are a separate file in the store, by the path

@@ -45,7 +45,10 @@ class _Change(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """The end of the changes in the folder *name* of *parent*. *tree* is its object id; None if it does not exist."""
+    """The last item about the folder *name* of *parent*, after its changes.
+
+    *tree* is the object id of the folder; None if it does not exist.
+    """
 
     parent: str
     name: str
@@ -127,7 +130,10 @@ class Update:
         yield _Done(parent, name, tree)
 
     def _versions(self, path: str, model: str, hundred: int, entries: Mapping[str, Entry]) -> Iterator[_Change]:
-        """Yield the changes of the versions of *model* from 100 * *hundred* on, with files in the folder *path*."""
+        """Yield the changes of the 100 versions of *model* from 100 * *hundred* on.
+
+        *entries* are the files in the folder *path*, where these versions have their files.
+        """
         first = (self._model(model) << NUMBER_BITS) + hundred * 100
         said = self._database.execute("SELECT id, blob FROM version WHERE id>=? AND id<?", (first, first + 100))
         known: dict[int, bytes] = dict(said.fetchall())
