@@ -482,7 +482,7 @@ class TestClones:
             git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
             client.get_model("iris").create_version()
 
-    def test_the_first_change_in_a_clone_does_not_wait_for_ever_for_a_silent_remote(self, code_repo, git):
+    def test_the_first_change_in_a_clone_does_not_wait_forever_for_a_silent_remote(self, code_repo, git):
         git(code_repo, "config", "gitmodel.silence", "1")
         with socket.create_server(("127.0.0.1", 0)) as server, Client(code_repo) as client:
             git(code_repo, "remote", "add", "origin", f"git://127.0.0.1:{server.getsockname()[1]}/remote.git")
