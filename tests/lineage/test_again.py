@@ -134,6 +134,19 @@ def test_reproduce_runs_the_recorded_code_and_not_the_code_in_the_work_tree(proj
     assert state_of(git, project) == before
 
 
+def test_reproduce_shows_the_metadata_of_each_of_two_outputs_with_equal_content(project, capsys, git):
+    end = 'return {"seed": seed}, os.environ.get("SALT", "none")'
+    equal = 'log_artifact_metadata(artifact="classifier", depth=2)\n    return "none", "none"'
+    script = SCRIPT.replace(end, equal).replace('[dict, "classifier"]', '[str, "classifier"]')
+    (project / "flows" / "train.py").write_text(script)
+    git(project, "commit", "-qam", "Give equal outputs")
+    succeed(capsys, "run", "flows/train.py")
+    outputs = said(capsys, "reproduce", "demo@1")[1]["outputs"]
+    assert len({output["old"] for output in outputs}) == 1
+    metadata = {output["name"]: (output["then"]["metadata"], output["now"]["metadata"]) for output in outputs}
+    assert metadata == {"classifier": ({"depth": 2}, {"depth": 2}), "salt": ({"letters": 0}, {"letters": 0})}
+
+
 def test_reproduce_with_the_option_into_leaves_code_registry_and_store_in_the_folder(
     project, tmp_path, capsys, transcript, git
 ):

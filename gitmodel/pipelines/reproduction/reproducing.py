@@ -323,20 +323,24 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
     return None
 
 
-def _facts(store: ArtifactStore, record: VersionRecord | None, digest: str | None) -> OutputFacts:
-    """Return facts about the output *digest* from the links of the version *record*, or only its size in *store*."""
+def _facts(store: ArtifactStore, record: VersionRecord | None, name: str, digest: str | None) -> OutputFacts:
+    """Return facts about the output *name* from a link of the version *record* to *digest*, or its size in *store*."""
     if digest is None:
         return OutputFacts()
-    for link in record.artifacts if record is not None else ():
-        if link.digest == digest:
-            return OutputFacts(link.size, link.format, dict(link.metadata))
+    links = [link for link in (record.artifacts if record is not None else ()) if link.digest == digest]
+    if links:
+        link = min(links, key=lambda link: link.name != name)  # several outputs with equal content have one digest
+        return OutputFacts(link.size, link.format, dict(link.metadata))
     with suppress(GitModelError):
         return OutputFacts(store.size(digest))
     return OutputFacts()
 
 
 def _outputs(
-    then: RunRecord, now: RunRecord, old: Callable[[str | None], OutputFacts], new: Callable[[str | None], OutputFacts]
+    then: RunRecord,
+    now: RunRecord,
+    old: Callable[[str, str | None], OutputFacts],
+    new: Callable[[str, str | None], OutputFacts],
 ) -> Iterator[ReproducedOutput]:
     """Yield each output of the recorded run *then* and of the new run *now*, with its facts from *old* and *new*."""
     steps = {step.name: step for step in now.steps}
@@ -344,7 +348,7 @@ def _outputs(
         after = steps.pop(step.name, StepRecord(name=step.name, status="skipped")).outputs
         for name in dict.fromkeys((*step.outputs, *after)):
             digests = step.outputs.get(name), after.get(name)
-            yield ReproducedOutput(step.name, name, *digests, old(digests[0]), new(digests[1]))
+            yield ReproducedOutput(step.name, name, *digests, old(name, digests[0]), new(name, digests[1]))
     for step in steps.values():
         for name, digest in step.outputs.items():
-            yield ReproducedOutput(step.name, name, None, digest, OutputFacts(), new(digest))
+            yield ReproducedOutput(step.name, name, None, digest, OutputFacts(), new(name, digest))
