@@ -221,6 +221,12 @@ def test_a_version_that_only_a_stage_tag_names_counts_as_in_use(client, refused,
     assert "refs/tags/model/iris/production" not in editing.state(code_repo)
 
 
+def test_a_model_with_a_version_in_use_is_not_deleted(client, refused):
+    error = refused(Refused, lambda: client.get_model("iris").delete())
+    assert error.message == "iris is in use: 2 is in production, 3 is called champion"
+    assert "demote" in error.hint
+
+
 def test_a_deleted_version_can_no_longer_be_used(client, refused):
     version = client.get_version("iris@1")
     version.delete(reason="no good")

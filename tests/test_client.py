@@ -495,6 +495,9 @@ class TestRollback:
         iris.get_version(2).delete(force=True)
         iris.rename("flowers")
         assert iris.rollback("production").number == 1
+        iris.get_version(1).delete(force=True)
+        with pytest.raises(NotFound, match=r"that still exists \(deleted: 1, 2, 3\) was in production"):
+            iris.rollback("production")
 
     def test_a_rollback_of_an_empty_stage_skips_a_deleted_holder_that_another_version_replaced(self, iris):
         promote(iris, 1, 2, 3)
@@ -972,6 +975,17 @@ class TestLeftovers:
 
 
 class TestDamage:
+    @pytest.mark.parametrize("path", ["models/iris/model.toml", "models/iris/stages/production.toml"])
+    def test_a_record_of_one_model_that_is_not_toml_does_not_stop_calls_on_other_models(self, client, iris, path):
+        client.register_model("good").create_version().set_stage("production")
+        editing.edit(client.repository.common_dir, {path: "broken ="})
+        assert [model.name for model in client.list_models()] == ["good"]
+        assert client.get_version("good@production").number == 1
+        client.get_model("good").create_version()
+        client.register_model("third")
+        with pytest.raises(Invalid, match=f"{path}: is not TOML"):
+            client.get_model("iris")
+
     def test_a_model_is_listed_although_its_newest_version_cannot_be_read(self, client, iris, code_repo):
         editing.edit(code_repo, {"models/iris/versions/3.toml": "number = ["})
         assert client.get_model("iris").name == "iris"

@@ -393,15 +393,17 @@ def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept_when_a_versi
     assert_rose_works(registry)
 
 
-def test_a_newer_major_format_is_refused_with_the_package_to_upgrade(edited, registry, git):
-    edited.write({"gitmodel.toml": registry_toml(git, registry, "2.0")})
+@pytest.mark.parametrize("format", ["2.0", "10.3"])
+def test_a_newer_major_format_is_refused_with_the_package_to_upgrade(edited, registry, git, format):
+    unknown = "\n[whatever]\nkey = 1\n"
+    edited.write({"gitmodel.toml": registry_toml(git, registry, format) + unknown})
     before = git(registry.path, "rev-parse", BRANCH)
     for ask in (
         lambda: versions.get_version(registry.writer, VersionRef.parse("iris@1")),
         lambda: registry.register(),
         lambda: registry.promote("iris@2"),
     ):
-        with error_with_hint(Invalid, r"format 2\.0", "pip install --upgrade gitmodel"):
+        with error_with_hint(Invalid, f"has format {re.escape(format)}, and", "pip install --upgrade gitmodel"):
             ask()
     assert git(registry.path, "rev-parse", BRANCH) == before
     assert ("gitmodel.toml", "", "registry.record") in found(registry)
