@@ -49,7 +49,10 @@ class Commits:
                 self._parsed.remember(found.id, parse_commit(found.id, found.data))
 
     def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
-        """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""
+        """Return the commit on the chain of first parents of *tip* that merged *commit*.
+
+        Returns None if *tip* does not descend from *commit*.
+        """
         cached = self._facts.get_oid("merged", commit)
         if cached and self.is_on_chain(tip, cached):
             return cached
@@ -111,7 +114,7 @@ class Commits:
         return self.read(newest).author if newest else commit.author
 
     def is_hidden(self, commit: Oid) -> bool:
-        """Return True if the clone is shallow, and git does not show *commit* or does not show its parents."""
+        """Return True if the clone is shallow, and lacks *commit* or the parents of *commit*."""
         return self.shallow and (commit in read_edge(self._git.common_dir) or not self.is_here(commit))
 
     def is_cut(self, tip: Oid) -> bool:
@@ -127,7 +130,7 @@ class Commits:
         return True
 
     def _follow(self, tip: Oid) -> None:
-        """Make *tip* the tip of the cached chain. Clear the cache first, unless the chain of *tip* continues it."""
+        """Make *tip* the tip of the cached chain. Clear the cache first, unless that chain is part of the new one."""
         if tip == self._chain_tip:
             return
         if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
@@ -137,7 +140,8 @@ class Commits:
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
         """Give the same answer as `is_on_chain` without its cache: faster if each call is about another *tip*."""
-        # The cache maps *commit* to an earlier tip whose chain, and so each chain with that tip, contains *commit*.
+        # The cache maps *commit* to an earlier tip with *commit* on its chain. So each chain that contains this
+        # earlier tip also contains *commit*.
         earlier = self._facts.get_oid("chain", commit)
         at = tip
         for _ in range(PARENTS_BEFORE_WALK):

@@ -75,7 +75,10 @@ def author_name(git: Git, named: str) -> str:
 
 
 def list_commits(git: Git, named: str) -> list[Oid]:
-    """Return the commit that *named* names, or for BASE..HEAD the first parents of HEAD without the history of BASE."""
+    """Return the commit that *named* names. If *named* is BASE..HEAD, return several commits instead.
+
+    These are the commits on the chain of first parents of HEAD that are not in the history of BASE, newest first.
+    """
     walk = "--first-parent" if ".." in named else "--max-count=1"
     return git.oids("rev-list", walk, "--end-of-options", named, "--")
 
@@ -130,9 +133,9 @@ def commits_changing(git: Git, tip: Oid, *paths: str, most: int = -1) -> list[Oi
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
-    """Return the author of the newest commit in the history of *tips* that added *path*, or "".
+    """Return the name of the author of the newest commit in the history of *tips* that added *path*.
 
-    Leaves out the commits in the history of *without*.
+    Leaves out the commits in the history of *without*. Returns "" if there is no such commit.
     """
     asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
     return "".join(git.lines(*asked))
@@ -149,8 +152,8 @@ def raw_changes(
     """Return the newest *most* commits (-1: all) on the chain of first parents of *tip* that changed *pathspecs*.
 
     Leaves out the commits in the history of *excluding*. *kinds* are the letters of the kinds of changes, as in git's
-    option `--diff-filter`; "" for all kinds. The list of each commit has, for each changed file, its line of `git
-    diff-tree --raw`, followed by its path.
+    option `--diff-filter`; "" for all kinds. Each commit comes with a list that has two items for each changed file:
+    its line of `git diff-tree --raw`, and its path.
     """
     chosen = (f"--diff-filter={kinds}",) if kinds else ()
     said = git.run(
@@ -164,7 +167,7 @@ def raw_changes(
         if line.startswith("\x01"):
             found.append((Oid(line[1:]), []))
         elif line.startswith(":"):
-            # The path is the next word. It is not parsed with the line, because it can contain any character.
+            # The path follows as the next word: git ends each word with NUL, because a path can contain a line feed.
             found[-1][1].extend((line, next(words, "")))
     return found
 
@@ -193,9 +196,9 @@ def commit_adding(git: Git, tip: Oid, path: str) -> list[Oid]:
 
 
 def trailer_values(git: Git, tip: Oid, base: Oid, key: str) -> dict[Oid, list[str]]:
-    """Map the commits on the chain of first parents of *tip* to the values of their trailer *key*, newest first.
+    """Map the commits on the chain of first parents of *tip* to the values of their trailer *key*.
 
-    Leaves out the commits in the history of *base*.
+    The newest commit comes first. Leaves out the commits in the history of *base*.
     """
     form = f"--format=%H %(trailers:key={key},valueonly,separator=%x20)"
     lines = (line.split() for line in git.lines("log", "--first-parent", form, tip, f"^{base}"))

@@ -68,7 +68,8 @@ def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, their
 def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
     """Merge one file line by line. Return its mode and the id of its blob, or None if there is a conflict.
 
-    *sides* has mode and blob id of the common ancestor ("1"), of our file ("2") and of their file ("3").
+    *sides* has mode and blob id of the common ancestor ("1"), of our file ("2") and of their file ("3"). If one
+    of them is missing or no regular file, or if their modes differ, this is a conflict.
     """
     modes = {mode for mode, _ in sides.values()}
     if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= FILE_MODES:

@@ -9,9 +9,10 @@ from gitmodel.git.running.process import Git
 
 
 def write_notes(git: Git, ref: str, texts: Mapping[Oid, str], author: str, message: str) -> None:
-    """Replace all notes in *ref* by *texts*, one text for each commit, with a new commit of *ref*.
+    """Set *ref* to a new commit with only the notes *texts*, which maps each annotated commit to its text.
 
-    *author* is `Name <email> seconds zone`. The same texts, author and message give the same commit id.
+    *author* is `Name <email> seconds zone`. The new commit has no parents, so the same texts, author and message give
+    the same commit id.
     """
     said = message.encode()
     stream = [b"feature done\ncommit %s\n" % ref.encode()]

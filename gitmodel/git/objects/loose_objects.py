@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # The number of threads that flush files at the same time, so that the file system writes its journal once for them.
 _FLUSHERS = 7
 _CAN_START_WRITING = hasattr(os, "posix_fadvise")  # macOS lacks it
-# Attempts to move a file into a new folder, which `git gc` may delete while it is empty. No pauses are needed.
+# Attempts to move a file into a new folder. One fails only if `git gc` deletes the folder while it is empty, so no
+# pauses are needed.
 _FOLDER_ATTEMPTS = 10
 
 

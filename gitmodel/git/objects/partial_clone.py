@@ -124,9 +124,10 @@ class PartialCloneFiles(CommitFiles):
         self.trees.ensure(files if entry.id in files and len(files) <= _FEW else [entry.id])
 
     def _farthest(self, path: str) -> tuple[Oid | None, bool]:
-        """Return the id of the file at *path* and True, or the id of a missing folder above it and False.
+        """Return the id of the file at *path* and True, or the id of a folder above it and False.
 
-        The id is None if there is no such file.
+        This is the first folder whose tree the repository lacks. If the commit has no file at *path*, returns None and
+        True.
         """
         at = self.root
         for name in path.split("/"):

@@ -119,7 +119,7 @@ class Trees:
         """Return the record of the type *kind* in the blob *id*, from the cache or by decoding *data*, and cache it.
 
         If *data*, the content of the blob, is None, reads the blob. *path* is only for error messages. If *newer* is
-        True, the record keeps keys that this gitmodel does not know.
+        True, the record keeps keys that this gitmodel does not know; otherwise such a key raises Invalid.
         """
         key = (id, kind, newer)
         record: R | None = self.cached_records.get(key)

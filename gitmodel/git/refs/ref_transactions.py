@@ -27,7 +27,7 @@ from gitmodel.git.running.failures import GitError, Moved, not_started, translat
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program
 
-# If writes follow each other within this many seconds, they share a git process, which is kept no longer.
+# Writes that follow each other within this many seconds share a git process. gitmodel keeps it for at most this time.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 
@@ -249,7 +249,7 @@ class _RefFiles:
 def _input(moves: Sequence[RefMove], last: str) -> bytes:
     """Return the lines of *moves* for git, after a line `start` and before the line *last*.
 
-    Without the line `start`, git would execute an incomplete input.
+    Without the line `start`, git would make the first moves of an input that ends too early.
     """
     lines = ["start"]
     for move in moves:

@@ -249,7 +249,7 @@ def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) ->
 
 
 def _owner_of_index(repository: FoundRepository, index: str) -> Path | None:
-    """Return the git folder that has git's index file *index*; None if it is that of *repository*, or there is none."""
+    """Return the git folder that contains the index file *index*; None if it belongs to *repository*, or none does."""
     for folder in (repository.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
             own = (repository.git.git_dir, repository.git.common_dir)

@@ -35,7 +35,7 @@ def check_out(git: Git, *, only_top: bool) -> None:
 
 
 def init(path: Path, environ: Mapping[str, str]) -> None:
-    """Create a repository at *path* with the branch `main`, which signs nothing, whatever the user's settings say."""
+    """Create a repository at *path*, with the branch `main` and settings by which git signs nothing in it."""
     clean = clean_environment(environ)
     process.run(["git", "init", "--quiet", "--template=", "--initial-branch=main", str(path)], clean)
     for key in ("commit.gpgSign", "tag.gpgSign"):

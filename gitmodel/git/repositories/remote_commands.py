@@ -87,7 +87,8 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
         if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
             continue
         if source.startswith("refs/heads/") or not source.startswith("refs/"):
-            # For git, a pattern without a wildcard is a folder. `[x]` matches only `x`: the last letter gets brackets.
+            # git takes a pattern without a wildcard for a folder, too. Brackets around the last letter make the
+            # pattern match only *target* itself.
             patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
             complete = complete or source == "refs/heads/*"
     return patterns, complete

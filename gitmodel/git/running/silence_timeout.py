@@ -14,7 +14,8 @@ from gitmodel.frozen import Frozen
 
 # Seconds that a terminated program has to end before gitmodel kills it.
 _GRACE = 2.0
-# Seconds between checks whether the program has ended. A child of it can keep its output open after that.
+# Seconds between checks whether the program has ended. The end of its output does not show this: a child process of
+# the program can keep the output open.
 _LOOK = 0.5
 _PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"

@@ -98,7 +98,7 @@ def add_remote(git: Git, name: str, url: str) -> None:
 
 
 def remote_urls(git: Git, name: str) -> list[str]:
-    """Return the URLs of the remote *name*: first one as `url.X.insteadOf` rewrites it, then all as configured."""
+    """Return the URLs of the remote *name*: the first as `url.X.insteadOf` rewrites it, then all as configured."""
     rewritten = git.lines("remote", "get-url", "--end-of-options", name, answers=(0, 2, 128, 129))
     return [*rewritten, *read_values(git, f"remote.{name}.url")]
 

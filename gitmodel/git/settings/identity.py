@@ -14,7 +14,7 @@ _ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:?\d\d)")
 
 
 class Identity:
-    """The author and committer of new commits, for which git is asked once, or each time if it must complete a date."""
+    """The author and committer of new commits. gitmodel asks git once, or each time if git must complete a date."""
 
     def __init__(self, git: Git) -> None:
         self._git = git

@@ -67,7 +67,10 @@ def is_signed(data: bytes) -> bool:
 
 
 def of_tag(data: bytes) -> Signature | None:
-    """Return the signature of the tag whose bytes are *data*: the text from the last line that starts a signature."""
+    """Return the signature of the tag whose bytes are *data*; None if it has no signature.
+
+    The signature is the text from the last line that starts one.
+    """
     starts = [at for begin in _BEGINS if (at := data.rfind(b"\n" + begin)) >= 0]
     if not starts:
         return None

@@ -42,7 +42,7 @@ def stamp_of(index_file: Path) -> Stamp | None:
 
 @contextmanager
 def copied_index(git: Git, index_file: Path) -> Iterator[Git]:
-    """Yield a Git that uses a temporary copy of *index_file*. If there is no such file, it starts without an index."""
+    """Yield a Git that uses a temporary copy of *index_file*. If there is no such file, git sees an empty index."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         copied = Path(folder) / "index"
         with suppress(FileNotFoundError):  # a work tree has no index file before the first `git add`
