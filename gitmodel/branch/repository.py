@@ -135,7 +135,7 @@ class Repository:
 
     @cached_property
     def objects(self) -> LooseObjects:
-        """Writes new objects into the repository."""
+        """The object that writes new git objects into the repository."""
         from gitmodel.git.objects.loose_objects import LooseObjects
 
         return LooseObjects(self._objects_folder, self.permissions)
@@ -264,7 +264,10 @@ class Repository:
         return tip
 
     def writable_tip(self) -> Oid | None:
-        """Return the commit that writes start from; None if there is none. Raises Refused if it has no registry."""
+        """Return the commit that writes start from; None if there is no branch.
+
+        Raises Refused if the commit has no registry.
+        """
         if self.server:
             self.server.refresh()
         return self.tips.writable()
@@ -308,7 +311,10 @@ class Repository:
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
-        """Return the result of *read* and the count of renumberings. Read again if a pull renumbers meanwhile."""
+        """Return the result of *read* and the count of renumberings.
+
+        If a pull renumbers meanwhile, calls *read* again.
+        """
         since = self.renumberings().count
         while True:
             found, before = read(), since

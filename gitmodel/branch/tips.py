@@ -53,7 +53,7 @@ class Tips:
         return found
 
     def writable(self) -> Oid | None:
-        """Return the commit that a write builds on, the same as `readable`. Raises Refused if it has no registry."""
+        """Return the commit of `find`, on which a write builds. Raises Refused if this commit has no registry."""
         return self._registry_at(self.find(), Refused)
 
     def find(self) -> Oid | None:

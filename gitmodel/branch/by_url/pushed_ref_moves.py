@@ -69,7 +69,8 @@ class PushedRefs:
             if own != seen:
                 self.local.move([move for move in own if move not in seen], message)
             left = self._push(pushed)
-            if seen:  # moved only after the push, which raises an error if the server refuses
+            # gitmodel moves *seen* only after the push, which raises an error if the server refuses the rules tag.
+            if seen:
                 self.local.move(seen, message)
         return left
 

@@ -130,7 +130,8 @@ class SingleCommits:
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), HEAD)
             newest = named_id(git, branch)
-            # A git command that names a missing commit would fetch it with its history, so *tip* is searched here.
+            # gitmodel searches *tip* in the list of commits, because a git command that names a missing commit would
+            # fetch this commit with its history.
             if newest is None or (tip != newest and tip not in first_parents(git, newest)):
                 raise WholeBranchNeeded
             found = commits_saying(git, tip, text)
@@ -184,7 +185,8 @@ class SingleCommits:
     def _ask(self, question: str, ref: str, kind: str) -> Repository | None:
         """Ask the server for *ref*, and return the repository of the cache that has it; None if there is no such ref.
 
-        Another process may set *ref* to an earlier or later answer of the server as soon as the lock is released.
+        As soon as this method unlocks the cache, another process may set *ref* to an earlier or later answer of the
+        server.
         """
         called = self._whole.url
         git, silence = self._single.git, silence_timeout(self._single.config)

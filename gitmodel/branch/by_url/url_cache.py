@@ -158,7 +158,7 @@ class UrlCache:
         shutil.rmtree(aside, ignore_errors=True)
 
     def _git_at(self, path: Path) -> Git:
-        # If a damaged cache lacked objects, git 2.34 would fetch them, and start another fetch in it, without end.
+        # If a damaged cache lacked objects, git 2.34 would fetch them, and this fetch would start another, without end.
         return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def _make(self, path: Path) -> None:

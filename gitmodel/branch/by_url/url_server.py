@@ -124,8 +124,9 @@ class UrlServer:
         if self._current or (not self._commits.has_newer(about) and self._may_answer()):
             return None  # the whole branch is cached, recent enough, and as new as the cached commit of *about*
         least = self._commits.read_single_commit(about)
-        # If a change of the stage may be pending, its tag decides. If the stage may be signed, the list of signers in
-        # the previous commit decides if the signature counts. In both cases, gitmodel needs the whole branch.
+        # gitmodel needs the whole branch in two cases. If the tip records a version in a stage that has no tag, a tag
+        # under a former name of the model can count. If the stage may be signed, gitmodel needs the previous commit,
+        # because its list of signers decides if the signature counts.
         if least.frozen is None:
             return None if _is_recorded(least, about) else least
         return None if _may_be_signed(least, least.frozen) else least
@@ -281,7 +282,8 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
     Such a server speaks an old protocol, for example because its sshd is not configured to accept GIT_PROTOCOL.
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
-    # With the option `--depth`, git fetches files of commits that it already has. `git fetch --refetch` needs git 2.36.
+    # With the option `--depth`, git also fetches the files of commits that it already has. `git fetch --refetch` does
+    # this, too, but needs git 2.36.
     depth = 1 if repository.shallow else _WHOLE_HISTORY
     refspecs = [f"+{ref}:{ref}" for ref in refs]
     silence = silence_timeout(repository.config)

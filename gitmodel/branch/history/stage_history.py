@@ -30,9 +30,9 @@ class StageEvent(Frozen):
 
     *model* is the name of the model at that time. *author* made the change at the time *authored*. It came to the
     branch at *when*. If a merge brought the change in, *merged_by* made the merge. *pull_request* is the number of the
-    pull request ("#12", "!12") if the message of the commit names one. At the time *until*, the commit *ended_by* put
-    another version in place of *version*; None and "" for the current version. *refusal* is the reason why the change
-    was never in force, or None.
+    pull request ("#12", "!12") if the message of the commit names one. At the time *until*, the commit *ended_by* made
+    the next change of the stage or alias; *until* is None and *ended_by* is "" if there is none. *refusal* is the
+    reason why the change was never in force, or None.
     """
 
     model: str

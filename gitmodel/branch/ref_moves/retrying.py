@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The most attempts, which take tens of seconds. If 8 processes write all the time, a change takes about 10.
+# The most attempts, which take tens of seconds. If 8 processes write all the time, a change takes about 10
+# attempts.
 ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
 # Attempts if a ref is locked. In each one, git itself waits for the lock (`core.filesRefLockTimeout`).

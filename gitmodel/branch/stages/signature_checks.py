@@ -180,7 +180,7 @@ class RequiredSignatures:
         return f"the rules were changed and {why}" if why else ""
 
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
-        """Return the newest commit in the history of *commit* whose rules count.
+        """Return the newest commit in the history of *commit* whose rules count, or None if there is none.
 
         Also returns the reason why the rules in *commit* do not count; "" if they do.
         """
@@ -197,7 +197,7 @@ class RequiredSignatures:
     def requires_any(self, commit: Oid) -> bool:
         """Return True if a rule in *commit* requires signatures.
 
-        If the rules cannot be read, a list of signers is enough.
+        If the rules cannot be read, returns True if *commit* has a list of signers.
         """
         try:
             return any(rule.signed for rule in self._registry(commit).stages)

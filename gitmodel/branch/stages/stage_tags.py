@@ -93,8 +93,8 @@ class StageTags:
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Return the stage tag in the tag object *found* under *ref*. Judge if it counts on the branch at *tip*.
 
-        If it does not count and the stage is `signed`, the newest change with a required signature is in force. Without
-        this rule, anybody who may push a tag could empty the stage.
+        If it does not count and the stage is `signed`, the result of `signed_by` is in force instead. Otherwise anybody
+        who may push a tag could empty the stage.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:
@@ -104,7 +104,7 @@ class StageTags:
         return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
 
     def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
-        """Return the newest commit that changed the stage *ref* with the required signature, in the history of *tip*.
+        """Return the newest commit in the history of *tip* that changed the stage *ref* with the signature it needed.
 
         Returns None if there is no such commit, or if the stage is not `signed`.
         """
@@ -163,7 +163,7 @@ class StageTags:
         return StageTag(ref, found.id, target, self._stage_record(target, path))
 
     def is_of_registry(self, ref: StageRef, found: GitObject) -> bool:
-        """Return True if the tag object *found* under *ref* points at a commit, of any branch, with this stage."""
+        """Return True if the tag object *found* of *ref* points at a commit, on any branch, with a record of *ref*."""
         try:
             return self.judge_alone(ref, found).record is not None
         except Invalid:
@@ -210,7 +210,7 @@ class StageTags:
         return why or signatures.commit_fault(target, before=parent)
 
     def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
-        """Return True if *merge* and *commit* have the same files at the paths *places*, at least one of them."""
+        """Return True if *merge* has the same files at the paths *places* as *commit*, and at least one such file."""
         files, merged = self.commits.files(commit), self.commits.files(merge)
         ids = [(files.id(path), merged.id(path)) for path in places]
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
@@ -218,7 +218,7 @@ class StageTags:
     def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
         """Return the tag of *ref* that agrees with the branch at *tip*, not written yet; None if the stage has no file.
 
-        It is at the newest commit that changed the file. Raises Invalid if a shallow clone may lack this commit.
+        The tag points at the newest commit that changed the file. Raises Invalid if a shallow clone may lack it.
         """
         path = self._recorded_path(tip, ref) if tip else None
         if tip is None or path is None:
@@ -240,7 +240,7 @@ class StageTags:
         return self._tag(ref, commit.id, self.commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
-        """Return the tag of *ref* at the new commit *id*, with the bytes *data*, which need not be written yet.
+        """Return the tag of *ref* at the new commit *id* with the bytes *data*. The commit need not be written yet.
 
         *before* and *after* are the records of the stage before and in this commit.
         """

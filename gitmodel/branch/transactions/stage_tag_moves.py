@@ -93,7 +93,8 @@ def _follow(
 def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
     """Return the tag of *ref* that agrees with the branch; None if the stage is empty.
 
-    A stage whose file does not count, because a merge without conflicts left it, is empty.
+    A merge without conflicts can leave the file of a stage whose version is now in another stage. Such a stage is
+    empty, too.
     """
     if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
         return None

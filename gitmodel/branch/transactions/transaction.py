@@ -236,8 +236,9 @@ def _rules_moves(
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
     """Return the ref move that updates the renumberings for *change*, and the object to write for it.
 
-    It deletes the notes on the references in `settled`, and adds the renumberings in `renumbered`. Returns empty lists
-    if *change* has neither. Raises Moved if another process has already made this update.
+    After the update, gitmodel accepts writes with the old references in `change.settled` again, and knows the
+    renumberings in `change.renumbered`. Returns empty lists if *change* has neither. Raises Moved if another process
+    has already made this update.
     """
     if not change.settled and not change.renumbered:
         return [], []
