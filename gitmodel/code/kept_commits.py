@@ -92,7 +92,7 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # A push that prints nothing is ended. By default, Git LFS prints its progress only to a terminal.
+        # gitmodel ends a push that prints nothing. By default, Git LFS prints its progress only to a terminal.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         has_hook = os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
         silence = _HOOK_SILENCE if has_hook else SILENCE
