@@ -97,7 +97,7 @@ def make_folder(folder: Path) -> None:
 
 
 def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open *path* like `os.open`, for this process only. A new file gets the permissions of its folder."""
+    """Open *path* like `os.open`, with the flags *flags* and `RAW`. A new file gets the permissions of its folder."""
     descriptor = os.open(path, flags | RAW, mode)
     if flags & os.O_CREAT:
         share(descriptor, path.parent)
@@ -130,7 +130,9 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def open_to_lock(path: Path) -> int:
-    """Open *path* for locking: for writing if possible, because some network file systems cannot lock other files."""
+    """Open *path* for locking: for writing if possible, because some network file systems cannot lock a file that is
+    open only for reading.
+    """
     try:
         return os.open(path, os.O_RDWR | RAW)
     except PermissionError:

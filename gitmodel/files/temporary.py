@@ -1,8 +1,8 @@
 """Temporary folders. `TemporaryFiles` creates one when the first file needs it, `folder_beside` beside a target.
 
 A folder beside the target is on the same file system, so a file in it can become the target by a rename. The process
-that creates it locks it, and deletes such folders without a lock, which killed processes left beside the same target.
-Windows cannot lock a folder, so no process deletes the folder of another one there.
+that creates such a folder locks it, and first deletes those beside the target that no process has locked, because
+killed processes left them. Windows cannot lock a folder, so no process deletes the folder of another one there.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class TemporaryFiles:
 def folder_beside(target: Path) -> Iterator[Path]:
     """Create a temporary folder beside *target*, and delete the folder after the block.
 
-    First deletes those that killed processes left. Raises OSError if the folder cannot be created.
+    First deletes those beside *target* that killed processes left. Raises OSError if the folder cannot be created.
     """
     parent = target.absolute().parent
     if FOLDER:
