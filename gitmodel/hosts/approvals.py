@@ -25,8 +25,9 @@ Objection = Callable[[Snapshot, StageRef], Refusal | None]
 class HostApprovals(Collection[str]):
     """The ids of approved commits: those in *vouched*, and the commits that the git host of *job* reports as approved.
 
-    `commit in approvals` asks the host once for each commit, and raises Unreachable or Refused if the host does not
-    tell. Iteration yields the commits *vouched* and those that the host has reported as approved so far.
+    `commit in approvals` asks the host once for each commit. It raises Unreachable if the host cannot be reached,
+    Refused if the host refuses to answer. Iteration yields the commits *vouched* and those that the host has reported
+    as approved so far.
     """
 
     def __init__(self, repository: Repository, job: CiJob, vouched: Collection[str] = ()) -> None:

@@ -44,7 +44,8 @@ class HostSetUp(Frozen):
     """The result of `set_up`: the paths of new files (*written*) and of *changed* files.
 
     *unknown* has a text "MODEL: OWNER" for each owner without an account of a git host. *advice* tells the user which
-    settings to enable on the host, and which two identities to create there.
+    settings to enable on the host, and which two identities to create there: one that registers versions, and one that
+    puts changes in force.
     """
 
     written: tuple[str, ...]
@@ -78,7 +79,7 @@ def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
 
 
 def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
-    """Raise the errors that `set_up` would raise. If *ask*, look for a missing registry at a remote."""
+    """Raise the errors of `set_up`. If *ask* and this clone lacks the branch, fetch it from a remote first."""
     tip = repository.tip() or (repository.latest() if ask else None)
     _planned(repository, wanted)(repository.snapshot_at(tip))
 
@@ -146,7 +147,11 @@ def _planned(repository: Repository, wanted: HostFiles) -> Callable[[Snapshot], 
 
 
 def is_stale(repository: Repository) -> str:
-    """Return the kind of host whose generated CODEOWNERS lacks current models, owners or stages; "" if none does."""
+    """Return the kind of host for which CODEOWNERS was generated, if models, owners or stages changed since; else "".
+
+    Compares the file with the one that `set_up` would write now. Also returns "" if people changed the generated part,
+    or if a record that is needed for this is damaged.
+    """
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None
