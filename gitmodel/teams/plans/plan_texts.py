@@ -120,7 +120,10 @@ def difference(row: Compared) -> str:
 
 
 def pair(row: Compared) -> tuple[str, str]:
-    """Return the old and the new value of *row* as text, rounded to six digits if the two texts then still differ."""
+    """Return the old and the new value of *row* as text.
+
+    If both are numbers, rounds fractions to six digits, unless two different values would then have the same text.
+    """
     exact = _shown(row.old), _shown(row.new)
     if row.change is None:
         return exact
