@@ -1,1 +1,1 @@
-"""A function for each command. The functions take a repository and a store, return values, and never print."""
+"""The functions behind the commands. They take a writer, a repository or stores, return values, and never print."""

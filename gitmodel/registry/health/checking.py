@@ -39,7 +39,7 @@ def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
 
 
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
-    """Return the problems of `gitmodel.toml` and of all other *files*, or only of those at the paths *wanted*.
+    """Return the problems of `gitmodel.toml`, and of the *files* at the paths *wanted* (None: of all other files).
 
     If there are more than `MOST_PROBLEMS`, the last element of the list says so. Finds a contradiction between records
     only if *wanted* has the paths of all of them, as `domain.rules.related_records` returns them.
@@ -82,7 +82,7 @@ def _check_entry(
     entry: Entry | Invalid,
     records: list[tuple[str, RecordPath]],
 ) -> Iterator[Problem]:
-    """Yield the problems of the file at *path* alone. Add a file of a model to *records*, for `_check_model`."""
+    """Yield the problems of the file at *path*. A record of a model is only added to *records*, for `_check_model`."""
     if isinstance(entry, Invalid):
         yield problem_of(path, entry, "tree.file")
         return

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Finding(Frozen):
-    """A problem or other fact that `examine` found in this clone.
+    """A problem of this clone, or information about it, that `examine` returns.
 
     *about* is its kind, one of `ABOUTS`, and *hint* says what the user can do. If *fixable*, `doctor --fix` removes the
     problem. A *grave* finding makes commands fail; the other findings are for information.
@@ -111,7 +111,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
 
 
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
-    """Return the findings of the check *look*. An error becomes a finding *about*, so that other checks still run."""
+    """Return the findings of the check *look*. An error becomes a finding of the kind *about*, and other checks run."""
     try:
         return list(look(repository))
     except GitModelError as error:
@@ -133,7 +133,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
             yield Finding("permissions", message, _FIX if fixable else hint, fixable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
-    # In a shared repository, its owner may want this user only to read.
+    # If `core.sharedRepository` is set, the owner may have given this user only read access on purpose.
     if closed and not faults and not repository.permissions:
         message = f"{closed[0]} belongs to another user, and you may not write to it"
         hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
@@ -220,9 +220,9 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Set the rules tag to the commits that this clone saw in force last, as far as the branch still has them.
+    """Set the rules tag to list the same commits as when this clone saw it last, as far as the branch still has them.
 
-    If the branch has none of them, sets the tag to the newest commit of the branch.
+    If the branch has none of them, the tag lists only the newest commit of the branch.
     """
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)

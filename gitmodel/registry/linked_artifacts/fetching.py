@@ -42,8 +42,8 @@ def fetch_artifact(
 def target_of(link: ArtifactLink, target: Path) -> Path:
     """Return the path to which the artifact *link* is written: *target*, or a file in the existing folder *target*.
 
-    The file gets the file name in the record. Raises UsageError if the folder already has a file of this name, because
-    the record and not the user chose to overwrite it.
+    The file gets the file name in the record. Raises UsageError if the folder already has a file of this name: the
+    user did not choose this name, so the file is not overwritten.
     """
     if link.is_folder or not target.is_dir():
         return target
@@ -76,8 +76,9 @@ def list_files(store: ArtifactStore, link: ArtifactLink) -> tuple[ManifestEntry,
 def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
     """Open the file at the path *file* of a folder artifact, or if *file* is "", an artifact that is one file.
 
-    The reader verifies the bytes. Raises UsageError if *file* is "" and the artifact is a folder, or if *file* is a
-    path and the artifact is one file; NotFound if the folder has no file at this path.
+    Reading raises Invalid before the end if the bytes do not match the digest. Raises UsageError if *file* is "" and
+    the artifact is a folder, or if *file* is a path and the artifact is one file; NotFound if the folder has no file
+    at this path.
     """
     if not file and not link.is_folder:
         return store.open(link.digest, link.size)

@@ -22,10 +22,11 @@ T = TypeVar("T", bound=ArtifactLink)
 def check_links(
     writer: Writer, ref: VersionRef, artifacts: Iterable[tuple[str, str]], *, metadata: Mapping[str, Any] | None
 ) -> None:
-    """Check that `link_artifacts` would accept new *artifacts*, which are pairs of a name and a kind.
+    """Check that `link_artifacts` would accept new *artifacts*, pairs of a name and a kind, all with *metadata*.
 
-    Callers call this before they store the artifacts. Ignores artifacts whose names the version already has, because a
-    version accepts the same content again. Raises the errors of `link_artifacts`.
+    Callers call this before they store the artifacts. Ignores artifacts whose names the version already has: it accepts
+    them if their content is the same, which is not known yet. Raises the errors of `link_artifacts`, and UsageError for
+    an invalid name, kind or metadata.
     """
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
@@ -41,13 +42,17 @@ def check_links(
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
     """Link artifacts to a version, and return its number.
 
-    Raises Conflict if it has other content under one of the names, Refused if a stage or alias names the version.
+    Raises Conflict if the version has an attachment, or an artifact with other content, under one of the names; Refused
+    if a stage or alias names the version.
     """
     return change_version(writer, ref, planning.plan_links, tuple(links))
 
 
 def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Remove an artifact from a version. Raises NotFound, or Refused if a stage or alias names the version."""
+    """Remove the artifact *name* from a version.
+
+    Raises NotFound if the version has no such artifact, Refused if a stage or alias names the version.
+    """
     return change_version(writer, ref, planning.plan_unlink, name)
 
 
@@ -76,10 +81,10 @@ def _check_new(
 
 
 def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Add attachments with the content of *links* to a version, even if a stage or alias names it.
+    """Add *links*, of any kind, to a version as attachments, even if a stage or alias names the version.
 
-    Returns the number of the version. Raises NotFound if the version does not exist, Conflict if it has another
-    attachment with one of the names.
+    Returns the number of the version. Raises NotFound if the version does not exist, Conflict if it has an artifact, or
+    an attachment with other content, under one of the names.
     """
     new = [Attachment(**{**vars(link), "kind": Attachment.kind}) for link in links]
     return change_version(writer, ref, planning.plan_attachments, new)

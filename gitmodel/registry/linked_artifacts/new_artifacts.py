@@ -25,7 +25,7 @@ from gitmodel.stores.sources.source_credentials import refuse_credentials
 from gitmodel.stores.sources.source_pictures import refuse_large_picture
 from gitmodel.stores.transfer import Progress, Transfer
 
-_HEAD = 1 << 16  # the number of bytes from which the format of a file is detected
+_HEAD = 1 << 16  # the format of a file is detected from this many bytes at its start
 
 
 class LocalArtifact(NamedTuple):
@@ -55,11 +55,15 @@ def store_artifact(
 ) -> ArtifactLink:
     """Store the file or folder *given*, and return a link to it for the record of a version.
 
-    For a symbolic link to a file in the folder *follow_links*, stores the content of this file. Calls *warn* with each
-    warning, for example about file names that Windows does not support. Raises NotFound if the path does not exist,
-    UsageError if the file cannot be stored, Conflict if a file changed while it was read, Unreachable; Refused if the
-    path is or contains a git repository, or contains text that looks like a credential and *allow_credentials* is
-    False.
+    Stores the content of a file instead of a symbolic link to it. Links in a folder may lead to files in this folder,
+    and to files and folders in *follow_links*. If the path itself is a link, it may lead anywhere, but if
+    *follow_links* is given, only into *follow_links*. Calls *warn* with each warning, for example about file names that
+    Windows does not support.
+
+    Raises NotFound if the path does not exist; UsageError for a link that leads elsewhere, or a file that cannot be
+    stored; Conflict if a file changed while it was read; Refused if the path is or contains a git repository, or
+    contains text that looks like a credential and *allow_credentials* is False; Unreachable if the store does not
+    answer.
     """
     from gitmodel import formats
 
@@ -106,8 +110,8 @@ def check_format(format: str, *, folder: bool) -> None:
 def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, follow_links: Path | None) -> None:
     """Raise the errors of `store_artifact` for wrong names, kinds and paths of all artifacts *given*.
 
-    Callers call this before they store the first of them. If there are several and *allow_credentials* is False, also
-    searches their content for credentials. Symbolic links may lead to the folder *follow_links*.
+    Callers call this before they store the first of them. If *given* has several artifacts and *allow_credentials* is
+    False, also searches their content for credentials. *follow_links* is as in `store_artifact`.
     """
     for each in given:
         check_name(each.name, "artifact")
@@ -178,11 +182,12 @@ def describe_stored(
     file: str,
     metadata: Mapping[str, Any] | None,
 ) -> ArtifactLink:
-    """Return a link to the object *digest*, which *store* has. The object is a folder only if *format* is "folder".
+    """Return a link to the object *digest*, which *store* has.
 
-    Renews the timestamp of an old object, so that `store gc` keeps it until a commit names it. *file* is the file name
-    to record, or "". Raises NotFound if the store lacks the object or a file of the folder, UsageError for an invalid
-    digest, name, kind or format.
+    If *format* is "folder", the object is the manifest of a folder, otherwise a file. *file* is the file name to record
+    ("": none). If *format* is "", gitmodel detects the format from *file* and the content. Renews the timestamp of an
+    old object, so that `store gc` keeps it until a commit names it. Raises NotFound if the store lacks the object or a
+    file of the folder, UsageError for an invalid digest, name, kind or format.
     """
     from gitmodel.formats.catalogue.detection import detect_format_of
 

@@ -19,13 +19,16 @@ def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[s
 
 
 def suggested_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names that the registry suggests to trust (`[formats] trust`). Raises Invalid."""
+    """Return the names that the registry suggests to trust (`[formats] trust`). Raises Invalid if they are damaged."""
     rules = repository.read(lambda snapshot: snapshot.registry().require("formats").formats)
     return rules.trust if rules is not None else ()
 
 
 def trust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Let this clone load files that use the classes and functions *names*. Raises UsageError for a partial name."""
+    """Let this clone load files that use the classes and functions *names*.
+
+    Raises UsageError if one of *names* is not a full name, but for example a prefix.
+    """
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if not is_full_name(name):

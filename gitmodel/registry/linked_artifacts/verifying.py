@@ -23,11 +23,11 @@ Source = Callable[[str, ArtifactLink], ArtifactStore]
 
 
 class Verified(Frozen):
-    """The result of verifying an artifact that the *versions* need, given as references.
+    """The result of verifying an artifact. *versions* are the references, such as "iris@3", of versions that need it.
 
     *error* is "" if the artifact is intact. If *unreachable*, the store did not answer, and the state of the artifact
     is unknown. If *digest* is "", the record of the version cannot be read, so its artifacts are unknown. *uri* is the
-    location of an external artifact. *purged* is a text with the purged files and the reasons, which are no error.
+    location of an external artifact. *purged* is a text with the purged files and the reasons; it is no error.
     """
 
     digest: str
@@ -46,7 +46,7 @@ def verify(
     *,
     transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
-    """Read and hash each artifact that the versions *refs* (none: all versions) need once, and yield the results.
+    """Yield a result for each artifact of the versions *refs* (none: all versions), after reading and hashing it once.
 
     *source* returns the store of an artifact. The first results, without a digest, are for versions whose records
     cannot be read.

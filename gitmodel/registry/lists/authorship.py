@@ -30,7 +30,8 @@ def read_authorships(repository: Repository, tip: Oid | None, folder: Path | Non
     """Return the authors and last changes of the models and versions at *tip*, by references such as "iris@3".
 
     Updates the index in *folder*; if *folder* is None, uses no index. The references have the current names of models.
-    Includes deleted versions. Leaves out versions that a shallow clone knows only from its oldest commit.
+    Includes deleted versions. In a shallow clone, leaves out models and versions that no commit changed after the
+    clone's oldest commit. Returns {} if *tip* is None.
     """
     rows = _rows(repository, tip, folder) if tip else {}
     return {f"{model}@{number}" if number else model: row.value() for (model, number), row in rows.items()}
@@ -155,7 +156,7 @@ class _News:
             self._note((model, 0), person, seconds, is_new=is_new and what.kind == "model")
 
     def _rename(self, found: Iterable[tuple[FileChange, RecordPath]]) -> Iterator[str]:
-        """Add the models that the changes *found* rename to `names`, and yield their former and their new names."""
+        """Add to `names` the models that the changes *found* rename, and yield their former and their new names."""
         for change, what in found:
             if what.kind == "model" and (new := _renamed_to(change)) is not None:
                 self.names[what.model] = self.names.get(new, new)

@@ -11,7 +11,7 @@ _METADATA = "metadata."
 
 
 def headline_keys(registry: RegistryRecord) -> tuple[str, ...]:
-    """Return the keys of the metadata from which a chart takes the first that has a number as its value.
+    """Return keys of the metadata. A chart shows the first of them under which a version has a number.
 
     The key in `[site] headline` comes first, then the keys that gates read, in the order of the stages. Dots separate
     the keys of inner tables.

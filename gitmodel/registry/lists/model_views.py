@@ -61,7 +61,7 @@ def list_models(
 
     *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses the order. Raises
     UsageError for a key that no model has. If the models are sorted by name and *filter* is "", does not read the
-    models after the page, and reports no errors of them.
+    models that *limit* cuts off, and reports no errors of them.
     """
     page = read_page(limit, offset)
 
@@ -113,7 +113,7 @@ def _by_last_change(writer: Writer, snapshot: Snapshot, views: list[ModelView], 
 
 
 def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
-    """Return *views* sorted by *sort*, which is neither a name nor "updated"; see `list_models`."""
+    """Return *views* sorted by *sort*, which is neither "name" nor "updated"; see `list_models`."""
     key = sort.removeprefix("-")
     if key in SORT_KEYS:
 
@@ -142,7 +142,10 @@ class _Lister:
         self._tags = KnownTags(snapshot, self._lists)
 
     def views(self, names: list[str], *, few: int | None) -> Iterator[ModelView | Invalid]:
-        """Yield the view, or the error, of each model in *names* that exists. The caller needs *few* (None: all)."""
+        """Yield the view, or the error, of each model in *names* that exists.
+
+        Reads ahead at most *few* models (None: all), the number that the caller needs.
+        """
         size = len(names) if few is None else few
         for asked in _parts(names, size):
             known = self._lists.read_models(asked) if self._lists is not None else {}

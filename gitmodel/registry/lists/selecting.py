@@ -1,4 +1,4 @@
-"""Selecting rows by a filter, an order and a page, for the lists of runs, holders and changes.
+"""Selecting rows by a filter, an order, a limit and an offset, for the lists of runs, holders and changes.
 
 `version_search` does the same for versions with the help of the index.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Selection:
-    """A filter, an order and a page for a list of rows. *known* are the fields that a row can have.
+    """A filter, an order, a limit and an offset for a list. *known* are the fields that a row can have.
 
     *sort* is a field or a key of the metadata; "-" before it reverses the order, and "" keeps the order of the rows.
     Raises UsageError for invalid arguments.
@@ -45,11 +45,12 @@ class Selection:
     def of(
         self, rows: Iterable[T | Invalid], fields: Callable[[T], Mapping[str, Any]], *, nothing: str
     ) -> tuple[list[T], list[Invalid]]:
-        """Return the *rows* of the page that match the filter, and the errors among the rows that were read.
+        """Return the *rows* that match the filter, sorted and cut by offset and limit, and the errors among them.
 
-        *fields* returns the fields of a row. If there is no order, does not read the rows after the page. Otherwise
-        rows without a value for the order come last. *nothing* is the subject of messages, such as "no run". Raises
-        UsageError if the filter uses a name or a type of value, or the order a key, that no row has.
+        *fields* returns the fields of a row. Rows without a value for the order come last. If there is no order, stops
+        reading when it has enough rows and has seen every name and type in the filter. *nothing* is the subject of
+        messages, such as "no run". Raises UsageError if no row has a name in the filter, a value of the type with which
+        the filter compares it, or the key of the order.
         """
         found: list[T] = []
         damaged: list[Invalid] = []
@@ -79,7 +80,7 @@ class Selection:
 
 
 def parse_filter(text: str, known: Names) -> Filter | None:
-    """Return the filter *text* of records with the fields *known*; None if *text* is "". Raises UsageError."""
+    """Return the parsed filter *text* for records with the fields *known*; None if it is "". Raises UsageError."""
     if not text:
         return None
     from gitmodel.expressions.filter import Filter  # imported here because a list without a filter does not need it

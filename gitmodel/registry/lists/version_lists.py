@@ -119,8 +119,8 @@ _Reader = Callable[[int | None], Iterator[VersionRecord | Invalid]]
 class VersionListing:
     """The versions that `list_versions` returns, as an iterable that reads them when needed, without a list in memory.
 
-    They are those at the commit, and in the stages, that the branch and the tags have when this object is created. For
-    a damaged version, yields the error.
+    Lists them as the branch and the stage tags are when this object is created, even if these move later. For a damaged
+    version, yields the error.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class VersionListing:
             self._authors = read_authorships(writer.repository, self.snapshot.commit, self._index_folder)
 
     def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Yield the versions for a table: as a `VersionRow`, without reading records, if the index has its values."""
+        """Yield the versions for a table, as a `VersionRow` if the index has the values, so that no record is read."""
         if self._wanted is None and self._page == slice(0, None):
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.list_versions(self.model) if index else None
@@ -226,6 +226,7 @@ class VersionListing:
     def _is_searching(self) -> bool:
         """Return True while the filter uses a name or type that no version read so far has.
 
-        At the end this is an error, so deleted versions and those after the page are read, too.
+        It is an error if no version has it. So while this is True, deleted versions and those after the limit are read,
+        too.
         """
         return self._wanted is not None and self._wanted.unseen

@@ -50,9 +50,9 @@ def find_versions(
     """Return the versions of *model* (None: of all models) that match *filter*, and an error for each damaged record.
 
     *sort* is a field or a key of the metadata; "-" before it sorts in descending order (see `read_order`). Versions
-    without a value of *sort* come last. Equal versions are sorted by model, the newest first, and so are all versions
-    if *sort* is "". Raises NotFound if *model* does not exist, UsageError if no version has a key that *filter* or
-    *sort* uses.
+    without a value of *sort* come last. Versions with equal values, and all versions if *sort* is "", are sorted by
+    model, and within a model from the newest to the oldest. Raises NotFound if *model* does not exist, UsageError if no
+    version has a key that *filter* or *sort* uses.
     """
     page, order = read_page(limit, offset), read_order(sort, {**VERSION_NAMES, **AUTHORSHIP_NAMES})
 
@@ -68,9 +68,9 @@ def list_holders(
 ) -> tuple[list[VersionView], list[Invalid]]:
     """Return the versions of all models in force in *stage* ("": in any), and an error for each damaged record.
 
-    *filter* and *sort* are as in `find_versions`; if *sort* is "", the versions are in the order of the stages, then of
-    the models. Raises UsageError if there is no such stage, or if *filter* or *sort* uses a name that none of these
-    versions has.
+    *filter* and *sort* are as in `find_versions`; if *sort* is "", the versions are in the order of the stages in
+    `gitmodel.toml`, and within a stage sorted by model. Raises UsageError if there is no such stage, or if *filter* or
+    *sort* uses a name that none of these versions has.
     """
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
@@ -115,7 +115,7 @@ class _Search:
         self._any_searched = False
 
     def page(self, page: slice) -> tuple[list[VersionView], list[Invalid]]:
-        """Return the part *page* of the versions found, and the errors of damaged records."""
+        """Return the slice *page* of the versions found, and the errors of damaged records."""
         most = page.stop if self._wanted is None or not self._wanted.expression.can_raise else None
         while self._index is not None and (candidates := self._candidates(self._index, most)) is not None:
             self._misses_order = False
@@ -161,7 +161,10 @@ class _Search:
         return tuple(name for name, record in found if not isinstance(record, Invalid))
 
     def _candidates(self, index: Index, most: int | None) -> Candidates | None:
-        """Return the first *most* versions that may match, from *index*; None if *index* cannot answer."""
+        """Return versions of *index* that may match; None if *index* cannot be used for this search.
+
+        They are at least the first *most* versions in the order of this search, or all versions if *most* is None.
+        """
         is_known = self._order is None or self._order.field.steps[0] == "metadata"
         return index.find_versions(
             self._models if self._model is None else self._model,
@@ -184,7 +187,10 @@ class _Search:
         return self._matching((one.model for one in found), index.read(found))
 
     def _matching(self, models: Iterable[str], records: Iterable[VersionRecord | Invalid]) -> list[VersionView]:
-        """Return the versions whose *records*, of *models*, match the filter. Adds errors to those of this search."""
+        """Return the versions that match the filter. *records* are their records or errors, *models* the model of each.
+
+        Adds the errors to those of this search.
+        """
         found = []
         for model, record in zip(models, records, strict=True):
             if isinstance(record, Invalid):
@@ -219,9 +225,10 @@ class _Search:
             tags.list_of(models)
 
     def _read_states(self, model: str, tags: Mapping[str, TagState] | None = None) -> tuple[StageState, ...] | None:
-        """Return the stages of *model*. If the record of a stage is damaged, raises Invalid in a search of one model.
+        """Return the stages of *model*. *tags* are the states of its tags (None: reads them).
 
-        In a search of all models, adds this error to those of the search and returns None, to leave out the model.
+        If the record of a stage is damaged, raises Invalid in a search of one model. In a search of all models, adds
+        this error to those of the search and returns None, to leave out the model.
         """
         try:
             return tuple(stage_states(self._snapshot, model, tags=tags))

@@ -48,10 +48,10 @@ def find_garbage(
 ) -> Garbage:
     """Find objects in the store *name* that are older than *grace_days* and that no registry needs.
 
-    The registries are that of *repository* and those in *also*. If others can reach the store, fetches the remote
-    first, so that new versions on the remote count. *now* is in seconds since 1970. Purged objects are garbage even if
-    they are recent or another registry needs them. Raises Invalid if a record cannot be read, because that record could
-    need any object.
+    The registries are that of *repository* and those in *also*. If other machines can reach the store, fetches the
+    remote first, so that objects of new versions on the remote are kept. *now* is in seconds since 1970. Purged objects
+    are garbage even if they are recent or another registry needs them. Raises Invalid if a record cannot be read,
+    because that record could need any object.
     """
     require_clone(repository)
     store = access.open(name)

@@ -48,7 +48,10 @@ class ModelState:
 
 
 class Missing(Frozen):
-    """An artifact that is complete in no store: *digest* is the first of the *files* objects that no store has."""
+    """An artifact that is complete in no store.
+
+    *files* is the number of its objects that no store has, *digest* the digest of the first of them.
+    """
 
     digest: str
     artifact: str

@@ -108,7 +108,7 @@ class _NeedsSearch:
 
     @contextmanager
     def _collecting(self, what: str) -> Iterator[None]:
-        """If the block raises an error other than NotFound, add it to the damaged records, as an error of *what*."""
+        """Suppress errors of the block. Add errors other than NotFound to the damaged records, as errors of *what*."""
         try:
             yield
         except NotFound:

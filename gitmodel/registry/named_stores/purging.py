@@ -84,9 +84,9 @@ def _plan(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
 def purge(writer: Writer, repository: Repository, access: Access, digest: str, reason: str) -> Purged:
     """Record the tombstone of the artifact *digest*, and erase its bytes in all stores of the registry.
 
-    If others can reach one of the stores, erases the bytes only when the remote's branch has the tombstone, where other
-    clones see it. Until then the purge is pending, and a second call completes it. If a store cannot be opened, records
-    nothing.
+    If other machines can reach one of the stores and there is a remote, erases the bytes only if the remote's branch
+    has the tombstone, where other clones see it. Otherwise only records the tombstone: push the branch and call this
+    function again. If a store cannot be opened, records nothing.
     """
     require_clone(repository)
     _check_digest(digest)

@@ -58,8 +58,8 @@ class Access:
 
     *given* is the URL that the caller chose for the default store, *root* the folder of the clone's own store.
     gitmodel opens the URL that an argument, a variable or git's configuration of this machine names, and every folder.
-    The user must first trust another URL that only the branch names: otherwise anybody who can push to the branch could
-    redirect uploads to a server of their own, and obtain the credentials.
+    Any other URL is named only by the branch, and the user must trust it first: otherwise anybody who can push to the
+    branch could redirect uploads to a server of their own, and obtain the credentials.
     """
 
     def __init__(self, repository: Repository, environ: Mapping[str, str], root: Path, given: str = "") -> None:
@@ -151,11 +151,11 @@ class Access:
         return self._opened[key]
 
     def default(self) -> ArtifactStore:
-        """Open the default store, without its purged artifacts. Raises the errors of `open`."""
+        """Open the default store, and hide its purged artifacts. Raises the errors of `open`."""
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
-        """Return the store for new artifacts of *model*. It also reads from others, and hides purged artifacts."""
+        """Return the store for new artifacts of *model*. Also reads from the other stores. Hides purged artifacts."""
         snapshot = self._repository.head()
         registry = snapshot.registry().require(*KEYS)
         if not registry.stores:
@@ -240,7 +240,7 @@ class Access:
 
 
 def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> ArtifactStore:
-    """Open the store at *place*. *store* is the default store, *root* the folder of the clone's own store."""
+    """Open the store at *place* (None: return *store*). *root* is the folder of the clone's own store."""
     if place is None:
         return store
     if place.external is not None:

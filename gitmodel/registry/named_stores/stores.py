@@ -36,12 +36,15 @@ def remove_store(writer: Writer, name: str) -> None:
 
 
 def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
-    """Record that the store *name* gets new artifacts of *model*. Return the model's current name. Raises NotFound."""
+    """Record that the store *name* gets new artifacts of *model*, and return the model's current name.
+
+    Raises NotFound if there is no such model or store.
+    """
     return change_model(writer, model, planning.plan_use, name)
 
 
 def list_users(writer: Writer) -> dict[str, list[str]]:
-    """Return the models that use each store, by the store's name, without damaged models."""
+    """Return the models that use each store, by the store's name. Leaves out models whose records are damaged."""
 
     def question(snapshot: Snapshot) -> dict[str, list[str]]:
         users: dict[str, list[str]] = {}

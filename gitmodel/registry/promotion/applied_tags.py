@@ -70,7 +70,7 @@ class _TagMoves:
         self.refused: list[tuple[StageRef, str]] = []
 
     def add(self, aim: TagAim) -> None:
-        """Add the ref moves for *aim*, or the reason why this user may not make them to `refused`."""
+        """Add the ref moves for *aim*. If this user may not make them, add the reason to `refused` instead."""
         tag, wanted = self._repository.tags.read(aim.ref), self._wanted(aim)
         try:
             if wanted is not None:

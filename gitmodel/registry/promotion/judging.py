@@ -101,7 +101,7 @@ class StageChange(Frozen):
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return the reason why a rule keeps the change of *ref* out of force; None if none does, or on errors."""
+    """Return the reason why a rule keeps the change of *ref* out of force; None if no rule does, or after an error."""
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:
@@ -124,7 +124,7 @@ def change_refusal(
 ) -> Refusal | None:
     """Return the reason why the change of the stage *ref* by *commit* does not count, or None if it counts.
 
-    The rules at the time of *commit* decide. If the version left or entered other stages in the same commit, the
+    Judges by the rules at the time of *commit*. If the version left or entered other stages in the same commit, the
     changes of those stages must count, too.
     """
     for tied in (ref, *_tied(repository, commit, ref)):

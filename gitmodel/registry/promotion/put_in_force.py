@@ -20,9 +20,9 @@ from gitmodel.registry.promotion.applied_tags import TagAim, set_tags
 
 
 class InForce(Frozen):
-    """A stage tag that moved: *version* is in force now, *previous* was in force before (None: the stage was empty).
+    """A stage tag that moved: *version* is in force now, *previous* was in force before.
 
-    *pushed* is True if the tag moved at the remote, too.
+    None means that the stage is or was empty. *pushed* is True if the tag moved at the remote, too.
     """
 
     ref: StageRef
@@ -66,7 +66,10 @@ class Merged(Frozen):
 
 
 def merged_tags(repository: Repository) -> list[Merged]:
-    """Return the merges of the branch by plain git that brought in stage tags; `apply` sets these tags again."""
+    """Return the merges by plain git that took the commits of stage tags off the chain of first parents of the branch.
+
+    `apply` sets these tags again.
+    """
 
     def question(snapshot: Snapshot) -> list[Merged]:
         found: dict[Oid, list[str]] = {}
@@ -76,7 +79,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
                     found.setdefault(tag.merged_by, []).append(tag.ref.name)
         return [Merged(commit, tuple(names)) for commit, names in found.items()]
 
-    # Reading all tags takes long, and only a merge on the chain of first parents can have brought them in.
+    # Reading all tags takes long, and is needless if there is no merge on the chain of first parents.
     tip = repository.tip()
     return repository.read(question) if tip and has_merge(repository.git, tip) else []
 
@@ -209,7 +212,10 @@ class _Choice:
         self.changes[aim.ref] = InForce(aim.ref, version, previous)
 
     def _stands_in(self, ref: StageRef) -> bool:
-        """Return True if the tag *ref* has a former name of its model, and no tag has or gets the current name."""
+        """Return True if the tag *ref* has a former name of its model, and stands in for a tag with the current name.
+
+        It does if the branch records a version for this tag, and the tag neither exists nor is about to be set.
+        """
         own = StageRef(self.snapshot.current_name(ref.model, tolerant=True), ref.stage)
         if own == ref or self.snapshot.tags.get(own) is not None or any(aim.ref == own for aim in self.ready):
             return False

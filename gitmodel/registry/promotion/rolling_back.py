@@ -109,7 +109,7 @@ def _reverted_files(
 
 
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
-    """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
+    """Return the version that was in *stage* last before the current holder, or last before the stage became empty.
 
     Skips a deleted version if its deletion left the stage empty, or if the stage is empty now. If another version
     replaced the deleted version and is still in the stage, returns the deleted version, which the caller refuses.

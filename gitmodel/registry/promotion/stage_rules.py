@@ -24,7 +24,7 @@ class StageRules(Frozen):
 
 
 def list_rules(writer: Writer) -> list[StageRules]:
-    """Return the rules of each stage, in the order of the stages."""
+    """Return the rules of each stage, in the order of `gitmodel.toml`."""
 
     def question(snapshot: Snapshot) -> list[StageRules]:
         return [StageRules(rule, len(snapshot.rules(rule.name)) == 1) for rule in snapshot.registry().stages]

@@ -20,10 +20,10 @@ def promote(
 ) -> Promotion:
     """Put the version *ref* into *stage* (which can be "archived" or "none"), and archive the previous holder.
 
-    *why* can override failed rules of the stage; the override is recorded. If *leave*, the version may move to an
-    earlier stage, which empties the later stage. Raises NotFound if the version does not exist, UsageError for an
-    unknown stage, GateRefused if the version fails a rule, Refused if its run failed or a later stage would become
-    empty.
+    *why* can override failed rules of the stage; the override is recorded. `gitmodel.toml` lists the stages from early
+    to late. If *leave*, the version may move to an earlier stage, so that its own becomes empty. Raises NotFound
+    if the version does not exist, UsageError for an unknown stage, GateRefused if the version fails a rule, Refused if
+    its run failed, or if a later stage would become empty and *leave* is False.
     """
     plan = gates.plan_gated_promotion
     return change_version(writer, ref, plan, judging.judge, to=stage, why=why, leave=leave)
@@ -57,7 +57,11 @@ def rollback(
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
-    """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict if *alias* cannot be a name."""
+    """Point *alias* at the version *ref*.
+
+    Raises NotFound if the version does not exist; Refused if it is from a failed run; UsageError if *alias* is invalid
+    or a stage; Conflict if a version or a reservation has this name, or another alias differs from it only in case.
+    """
     return change_version(writer, ref, planning.plan_alias, alias, reason=reason)
 
 

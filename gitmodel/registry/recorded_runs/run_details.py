@@ -38,7 +38,7 @@ def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
 def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
     """Return *record* with the inputs and outputs of its steps, which for a long run are read from *store*.
 
-    Raises NotFound if *store* lacks this object, Invalid if the object is no list of steps.
+    Raises NotFound if *store* lacks the object with them, Invalid if this object is not a list of steps.
     """
     if record.details is None:
         return record

@@ -50,10 +50,10 @@ _CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: JSON can need several bytes for a ch
 class RunView(Frozen):
     """A run, recorded on the branch (*record*) or only in the journal of this machine.
 
-    *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost". *since* is
-    the time of the last event of a lost run. *error* and *traceback* are those of the failing step, if known. *cache*
-    has a text for each step: why it ran, or which run and step made its outputs. Only `get_run`, on the machine that
-    ran the steps, returns it.
+    *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost" (its process
+    was killed). *since* is the time of the last event of a lost run. *error* and *traceback* are those of the failing
+    step, if known. *cache* has a text for each step: why it ran, or which run and step made its outputs. It is empty,
+    except in the result of `get_run` on the machine that ran the steps.
     """
 
     id: str
@@ -125,8 +125,8 @@ def list_runs(
 
     The runs are those on the branch and in the journal of this machine. *sort* is a field such as "seconds", a
     parameter such as "parameters.lr" or a key of the metadata, after "-" for descending order. Runs without a value
-    come last. Equal runs, and all runs if *sort* is "", are sorted by time, newest first. Raises UsageError for a
-    parameter or key that no matching run has.
+    come last. Runs with equal values, and all runs if *sort* is "", are sorted by time, newest first. Raises UsageError
+    for a parameter or key that no matching run has.
     """
     selection = Selection(RUN_NAMES, filter=filter, sort=sort, limit=limit, offset=offset)
 

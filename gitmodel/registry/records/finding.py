@@ -38,7 +38,10 @@ class Found(Frozen):
 
 
 def find(writer: Writer, ref: VersionRef) -> Found:
-    """Return the version that *ref* names, with as few reads as possible. Raises NotFound, Invalid."""
+    """Return the version that *ref* names, with as few reads as possible.
+
+    Raises NotFound if there is no such version, Invalid if its record is damaged or its stage tag is forged.
+    """
 
     def question(snapshot: Snapshot) -> Found:
         model, number = snapshot.resolve(ref)

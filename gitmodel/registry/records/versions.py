@@ -61,10 +61,11 @@ def make_version(
 ) -> Made:
     """Create a version of *model*, and return a reference that names this version even after a pull renumbers it.
 
-    *runs* are the ids of recorded runs that made the version. *new_runs* made it, too, and this commit also writes
-    their records. *imported* has what another registry says about the version, if it is imported. If any machine
-    already created a version with the idempotency *key* ("": none), returns that version. Raises NotFound if the model
-    does not exist, Conflict if another version has the name or number, UsageError for bad input.
+    *code* is the code to record, if it is known. *runs* are the ids of recorded runs that made the version. *new_runs*
+    made it, too, and this commit also writes their records. *imported* has what another registry says about the
+    version, if it is imported. If any machine already created a version with the idempotency *key* ("": none), returns
+    that version. Raises NotFound if the model does not exist, Conflict if another version has the name or number,
+    UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
@@ -121,7 +122,10 @@ def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
 
 
 def get_version(writer: Writer, ref: VersionRef) -> VersionView:
-    """Return the version that *ref* names; for a stage or alias, the version in force. Raises NotFound, Invalid."""
+    """Return the version that *ref* names; for a stage or alias, the version in force.
+
+    Raises NotFound if there is no such version, Invalid if its record is damaged or its stage tag is forged.
+    """
 
     def question(snapshot: Snapshot) -> VersionView:
         model, number = snapshot.resolve(ref)

@@ -15,7 +15,8 @@ T = TypeVar("T")
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
     """Commit the change that *plan* returns for a snapshot, as `branch.transactions.transaction.transact` does.
 
-    Raises Refused if it changes a stage that needs a proposal, or empties a later stage.
+    Raises Refused if the change changes a `proposal_only` stage, or moves a version to an earlier stage, so that the
+    stage that the version leaves becomes empty, unless `may_empty` of the change has this stage.
     """
     # imported here because only writes need them
     from gitmodel.branch.transactions import transaction

@@ -29,7 +29,10 @@ class Writer(Protocol):
         """Commit the change that *plan* returns for a snapshot."""
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
-        """Return the version of *model* that the commit with the transaction id *txn* created; None if it is absent."""
+        """Return the version of *model* that the commit with the transaction id *txn* created.
+
+        Returns None if there is no such commit. Raises Conflict if it created no version of *model*, or several.
+        """
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Return the result that `transact` would return for *plan*, or raise its error. Writes nothing.
@@ -59,7 +62,9 @@ def change_version(
     *args: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Call *plan* with a snapshot, the model and number that *ref* names, and *args*, and commit the change it returns.
+    """Call *plan* and commit the change that it returns.
+
+    Its arguments are a snapshot, the model and number that *ref* names, *args* and *options*.
 
     Raises NotFound if the version does not exist; Refused if a pull gave the number in *ref* to another version, unless
     *ref* confirms that it means this other version.
@@ -80,10 +85,11 @@ def change_model(
     *args: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Call *plan* with a snapshot, the current name of *model* and *args*, and commit the change that it returns.
+    """Call *plan* and commit the change that it returns.
 
-    *model* may be a former name. Raises Refused if a pull gave the name *model* to another model, unless *model* is a
-    reference that confirms that it means this other model.
+    Its arguments are a snapshot, the name of *model* (a former name stays one), *args* and *options*. Raises Refused if
+    a pull gave the name *model* to another model, unless *model* is a reference that confirms that it means this other
+    model.
     """
     ref = ModelRef.of(model)
 
