@@ -43,7 +43,7 @@ NOT_A_KEY = {"required": None}
 
 
 def since(major: int, minor: int) -> dict[str, Any]:
-    """Return the metadata of a field that says that the format *major*.*minor* introduced its key."""
+    """Return metadata for a field of a Record, which says that the format *major*.*minor* introduced its key."""
     return {"since": (major, minor)}
 
 
@@ -135,7 +135,7 @@ def _key(field: Field[Any]) -> Key:
 
 
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """Return the function that reads a value of the type *kind*."""
+    """Return the function that converts a TOML value to the type *kind* of a field."""
     if kind in READERS:
         return READERS[kind]
     if get_origin(kind) is Annotated:
@@ -148,7 +148,10 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def parse_table(data: bytes, path: str) -> dict[str, Any]:
-    """Parse the TOML document *data*. Raises Invalid, which names *path*, line and column."""
+    """Parse the TOML document *data*, the file at *path*.
+
+    Raises Invalid if the file is too long, not UTF-8 or not TOML. The error names *path* and the place in the file.
+    """
     if len(data) > MAX_BYTES:
         raise _invalid(path, "", "record.size", f"has {len(data)} bytes, more than {MAX_BYTES}")
     try:
@@ -216,7 +219,7 @@ def inspect(
 
 
 def format_of(record: Record) -> tuple[int, int]:
-    """Return the oldest format that can hold *record*: the newest format that introduced one of its keys in use."""
+    """Return the oldest format that has this kind of record and all keys of *record* whose value is not the default."""
     schema, needed = SCHEMAS[type(record)], record.introduced
     for key in schema.keys:
         value = getattr(record, key.name)
@@ -334,7 +337,7 @@ def _holds_moment(value: Any) -> bool:
 
 
 def _encode_moments(value: Any, level: int) -> str:
-    """Return the TOML of a time or a list with times, in which each time has T and Z; tomli_w would leave them out."""
+    """Return the TOML of a time, or of a list with times, each as `2026-11-23T10:12:13Z`; tomli_w writes no T and Z."""
     import tomli_w
 
     if isinstance(value, datetime):

@@ -50,7 +50,7 @@ def object_path(digest: Digest) -> str:
 
 
 def digest_at(path: str) -> Digest | None:
-    """Return the digest of the object at *path* in a store; None if no object has this path.
+    """Return the digest of the object at *path* in a store; None if no object can have this path.
 
     >>> digest_at("sha256/ab/" + "ab" * 31) == "sha256:" + "ab" * 32, digest_at("sha256/ab/.tmp")
     (True, None)

@@ -65,7 +65,7 @@ def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
     >>> format_manifest([])
     b'gitmodel-manifest 1\n'
 
-    Raises Invalid for an entry that is not allowed, or two entries that cannot be in one folder.
+    Raises Invalid for an entry with an invalid digest, size or path, or two entries that cannot be in one folder.
     """
     ordered = sorted(entries, key=lambda entry: entry.path)
     for entry in ordered:

@@ -37,6 +37,8 @@ def one_line(text: str) -> str:
 def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]], *, txn: str) -> str:
     """Return the message of a commit: the subject, the reason, and those *trailers* whose value is not empty.
 
+    A trailer `Txn` with the transaction id *txn* is added at the end, and before it a trailer `Reason` for a *reason*.
+
     >>> print(commit_message("Promote iris 4 to production", "", [("Model", "iris")], txn="5f"))
     Promote iris 4 to production
     <BLANKLINE>
@@ -52,12 +54,15 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
 
 
 def transaction_id(*parts: str) -> str:
-    """Return 16 hex digits, the same for equal *parts*."""
+    """Return a transaction id made from *parts*: 16 hex digits, always the same for the same parts."""
     return sha256("\0".join(parts).encode("utf-8", "replace"))[:16]
 
 
 def keyed_transaction(model: str, key: str) -> str:
-    """Return the transaction id for a version of *model* with the idempotency *key*, so that a retry finds it."""
+    """Return the transaction id of the commit that creates a version of *model* with the idempotency *key*.
+
+    The id depends only on the arguments, so that a retry with the same key finds the commit.
+    """
     return transaction_id("idempotency-key", model, key)
 
 

@@ -37,6 +37,8 @@ def fold(name: str) -> str:
 def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
     """Return the reason why *name* is invalid, in words that follow "because it", or None.
 
+    *pattern* matches the names that have only valid characters.
+
     >>> fault_in("iris"), fault_in("a/b"), fault_in("x.lock")
     (None, "holds '/'", 'ends in .lock')
     """
@@ -56,7 +58,7 @@ def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
 
 
 def is_device(name: str) -> bool:
-    """Return True if *name* is a device on Windows, with any text after its first dot.
+    """Return True if *name*, up to its first dot, is the name of a device on Windows.
 
     >>> is_device("AUX.txt"), is_device("auxiliary")
     (True, False)
@@ -82,7 +84,10 @@ def check_name(name: str, what: str) -> str:
 
 
 def check_version_name(name: str) -> str:
-    """Return *name* if it can be the name of a version: it may contain `+`, but is not all digits or a stage word."""
+    """Return *name* if it can be the name of a version; else raise UsageError.
+
+    It may contain `+`, but must not be all digits or a word in `STAGE_WORDS`.
+    """
     return _checked(name, "version", version_name_fault(name), version=True)
 
 
@@ -96,7 +101,10 @@ def version_name_fault(name: str) -> str | None:
 
 
 def check_alias(name: str) -> str:
-    """Return *name* if it can be an alias: not all digits, and not a word for a stage."""
+    """Return *name* if it can be an alias; else raise UsageError.
+
+    It must not be all digits or a word in `STAGE_WORDS`.
+    """
     return _checked(name, "alias", alias_fault(name), version=True)
 
 
@@ -116,7 +124,7 @@ def _word_fault(name: str) -> str | None:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return the one of *words* that is most similar to *word*, or ""."""
+    """Return the one of *words* that is most similar to *word*; "" if none is similar."""
     import difflib  # imported here: it costs 5 ms, and only errors need it
 
     names = list(words)
@@ -136,6 +144,8 @@ def did_you_mean(word: str, words: Iterable[str], hint: str = "") -> str:
 
 def suggest(name: str, *, version: bool = False) -> str:
     """Return a valid name similar to *name*, or "" if none of its characters is valid.
+
+    If *version* is True, the name is also valid for a version or alias: neither a number nor a word in `STAGE_WORDS`.
 
     >>> suggest("Iris / flowers (v2)"), suggest("12", version=True), suggest("///")
     ('Iris-flowers-v2', 'v12', '')

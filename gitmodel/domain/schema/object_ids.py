@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NewType, TypeGuard
 
-# The id of a commit, tree, blob or tag: 40 hexadecimal digits, in a code repository perhaps 64.
+# The id of a commit, tree, blob or tag: 40 hexadecimal digits, or 64 in a code repository that uses SHA-256.
 Oid = NewType("Oid", str)
 
 # git's id for "no object".
@@ -14,7 +14,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def is_oid(text: str) -> TypeGuard[Oid]:
-    """Return True if *text* is a full object id of a SHA-1 repository, as a registry is.
+    """Return True if *text* is a full object id of a registry, whose repository always uses SHA-1.
 
     >>> is_oid("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_oid("")
     (True, False)

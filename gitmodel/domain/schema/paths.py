@@ -25,7 +25,7 @@ RUNS = "runs"
 PURGED = "purged"
 # The highest number that a version can have. No registry needs more.
 HIGHEST_NUMBER = 10**9
-# The most numbers that a new version may skip.
+# The most numbers that may stay unused between the last version of a model and a new one.
 MOST_SKIPPED = 1_000
 # Files that hosts read from the branch. gitmodel preserves them and never reads them as records.
 HOST_FILES = frozenset(
@@ -38,7 +38,8 @@ Kind = Literal["registry", "model", "version", "name", "stage", "archived", "ali
 class RecordPath(Frozen):
     """The record at a path of the branch: its kind, its model, and its key.
 
-    *key* is the version number as text, the stage, the alias, the version's name, the run id or a digest's hex digits.
+    Depending on the kind, *key* is the number of a version as text, the stage, the alias, the name of a version, the id
+    of a run, or the hex digits of an erased artifact's digest; "" for the record of a model or the registry.
     """
 
     kind: Kind
@@ -110,7 +111,8 @@ def is_rule(path: str) -> bool:
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
-# As text, because compiling takes time and `git model resolve` needs none of them; `_patterns` compiles them.
+# These patterns are not compiled here, because this takes time and `git model resolve` needs none of them; `_patterns`
+# compiles them.
 _RUN_ID = r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _MODEL = r"models/(?P<model>[^/]+)"
 _IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"

@@ -47,7 +47,8 @@ def git_paths(paths: Sequence[str]) -> list[str]:
     """Return those *paths* that make a folder a git repository: with a part `.git`, or the HEAD of a bare repository.
 
     A bare repository is a folder with `HEAD`, `objects` and `refs` or `packed-refs`, or with `HEAD` and a `commondir`
-    file. `packed-refs` counts because folders in `refs` may then be empty, and an artifact has no empty folders.
+    file. `packed-refs` counts instead of `refs`, because `refs` has no files if all refs are packed, and an artifact
+    has no empty folders.
 
     >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
     ['HEAD', 'sub/.git/config']

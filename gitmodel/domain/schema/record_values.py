@@ -15,7 +15,7 @@ FORMAT = (1, 2)
 _FORMAT_VERSION = r"([0-9]{1,4})\.([0-9]{1,4})"
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
-# The journal of this machine also has runs that are running, and lost ones, whose process ended without a result.
+# Only the local journal of a machine has running runs, and lost runs, whose process ended without a result.
 ALL_RUN_STATUSES = (*RUN_STATUSES, "running", "lost")
 STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
 DIGEST_SOURCES = ("provider",)
@@ -28,7 +28,10 @@ NO_DIGEST = "sha256:" + "0" * 64
 
 
 def matching(pattern: str, what: str) -> Callable[[Any], str]:
-    """Return a function that reads a text from TOML, and raises Wrong unless all of it matches *pattern*: *what*."""
+    """Return a function that reads a text from TOML, and raises Wrong unless all of it matches *pattern*.
+
+    *what* describes the valid values in the message.
+    """
 
     def read(value: Any) -> str:
         found = toml_values.text(value)

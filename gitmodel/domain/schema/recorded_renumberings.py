@@ -18,7 +18,8 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# The most renumberings that a clone keeps. gitmodel does not notice references from before the oldest of them.
+# The most renumberings that a clone keeps. For each further one, gitmodel forgets the oldest one, and no longer warns
+# about its old reference.
 _MOST = 20_000
 
 
@@ -69,30 +70,30 @@ class Renumberings(Frozen):
         return now
 
     def noted(self, number: int) -> list[Renumbered]:
-        """Return the renumberings with a note whose old reference has *number* (0: those of models), newest first.
+        """Return the *noted* renumberings of old references with *number* (0: those of models), newest first.
 
-        Their `new` is the reference after all later pulls.
+        In each of them, `new` is the reference after all later pulls. `Renumbered` describes *noted*.
         """
         found = [move for move in self.moves if move.noted and move.old[1] == number]
         return [replace(move, new=self.follow(move.new, since=move.event)) for move in reversed(found)]
 
     @property
     def noted_references(self) -> frozenset[Numbered]:
-        """The old references that have a note."""
+        """The old references with which gitmodel refuses writes, until the user confirms their new meaning."""
         return frozenset(move.old for move in self.moves if move.noted)
 
     def notes_under(self, model: str) -> frozenset[Numbered]:
-        """The old references to *model* and its versions that have a note."""
+        """Return those of `noted_references` that name *model* or one of its versions."""
         return frozenset(old for old in self.noted_references if old[0] == model)
 
     def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
-        """Return a copy with the renumberings of another pull, old to new references in *moves*, each with a note."""
+        """Return a copy with the renumberings of another pull, all *noted*. *moves* maps old references to new ones."""
         event = self.count + 1
         new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])
 
     def without_notes(self, on: Iterable[Numbered]) -> Renumberings:
-        """Return a copy without notes on the old references *on*, whose new meaning the user confirmed."""
+        """Return a copy without *noted* for the old references *on*, whose new meaning the user confirmed."""
         gone = frozenset(on)
         return Renumberings(
             tuple(replace(move, noted=False) if move.noted and move.old in gone else move for move in self.moves)

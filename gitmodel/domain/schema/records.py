@@ -37,7 +37,7 @@ ARCHIVED_MARKER = b"archived = true\n"
 
 
 def _described(help: str, *, heading: str = "") -> dict[str, str]:
-    """Return the metadata of a field that describes a model: its *help*, and its *heading* in a model card or ""."""
+    """Return the metadata of a field that describes a model: its *help*, and its *heading* in a model card."""
     return {"help": help, "heading": heading}
 
 
@@ -250,9 +250,10 @@ class PurgeRecord(Record, kw_only=True):
 class StepRecord(Record, kw_only=True):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
-    *version* is the reference of the existing version that the `Model` of the step selected, if any. *failed_attempts*
-    are the errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map names of
-    outputs to the kind, size, format and file name that the artifact link of the output has in a version.
+    *version* is the reference of the existing version that the step works on; None if the step works on a new version
+    or on none. *failed_attempts* are the errors of all attempts but the last, each in one line. *kinds*, *sizes*,
+    *formats* and *files* map names of outputs to the kind, size, format and file name that the artifact link of the
+    output has in a version.
     """
 
     name: str
@@ -332,10 +333,11 @@ def format_of(record: Record) -> tuple[int, int]:
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
-    """Return the digest of artifact links in a stage's file: of their canonical TOML, sorted by name, without metadata.
+    """Return the digest of the artifact links of a version, as the file of its stage has it.
 
-    Includes the digest of an external artifact, but not its location. Omits *needs_trust* and *file*, because records
-    of earlier releases lack them.
+    This is the digest of the canonical TOML of the links, sorted by name and without metadata. Includes the digest of
+    an external artifact, but not its location. Omits *needs_trust* and *file*, because records of earlier releases lack
+    them.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

@@ -19,7 +19,8 @@ class _Reference(Frozen, kw_only=True):
     If *renumbered* is True, the user confirms that the reference means the model or version that has this name or
     number now, although another one had it before a pull. *since* is None if a person wrote the reference. For a
     handle, it is the number of the last pull before the handle was created: gitmodel follows the changes by later
-    pulls. *settles* are old references: the first change by the handle deletes the notes about their renumbering.
+    pulls. *settles* are old references whose new meaning the user confirmed: from the first change by the handle on,
+    gitmodel accepts writes with them.
     """
 
     renumbered: bool = field(default=False, repr=False)
@@ -34,7 +35,7 @@ class ModelRef(_Reference):
 
     @classmethod
     def of(cls, model: str | ModelRef) -> ModelRef:
-        """Return *model* as a reference. A text counts as written by a person. Raises UsageError for a bad name."""
+        """Return *model* as a reference. For a text, its *since* is None. Raises UsageError for an invalid name."""
         return model if isinstance(model, ModelRef) else cls(check_name(model, "model"))
 
     @property

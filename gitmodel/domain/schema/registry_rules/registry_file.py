@@ -67,9 +67,9 @@ def _nothing_enters(record: RegistryRecord, fault: Problem) -> RegistryRecord:
 def encode_registry(record: RegistryRecord, written: bytes | None = None) -> bytes:
     """Return the content of `gitmodel.toml` for *record*: a changed version of *written*, the current content.
 
-    A file in canonical form stays canonical. Raises Invalid if *record* was read from a file with faults, because the
-    faulty parts would be lost, and if the layout of *written* does not allow the change; UsageError for an invalid
-    value.
+    If *written* is None, returns a new file in canonical form. A file in canonical form stays canonical. Raises Invalid
+    if *record* was read from a file with faults, because the faulty parts would be lost, and if the layout of *written*
+    does not allow the change; UsageError for an invalid value.
     """
     lost = next((fault for fault in record.faults if fault.rule != UNKNOWN), None)
     if lost is not None:
@@ -113,7 +113,10 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
 
 
 def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: str) -> GateRefused:
-    """Return the error for a *gate* of *stage* whose expression is invalid: *why*. Force does not override it."""
+    """Return the error for a *gate* of *stage* whose expression is invalid.
+
+    *why* says what is wrong with it. Force does not override this error.
+    """
     gates = {one.name: number for number, one in enumerate(registry.rule(stage).gates)}
     at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
     key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
@@ -203,7 +206,10 @@ def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
 def _contradictions(
     entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
 ) -> Iterable[Problem]:
-    """Yield the contradictions within *entry*, and between *entry* and the first entry of its stage, by *named*."""
+    """Yield the contradictions within *entry*, and between *entry* and the first entry of its stage.
+
+    *named* has the first entry of each stage, by its folded name. *places* are the valid names in `after`.
+    """
     first = named.get(names.fold(entry.rule.name)) if entry.named else None
     if first is not None and first.key != entry.key:
         message = f"{entry.rule.name} is listed already, as {first.key}: keep one of the two"

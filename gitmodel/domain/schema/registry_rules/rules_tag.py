@@ -16,7 +16,9 @@ _LINE = r"Before: ([0-9a-f]{40})"
 
 
 def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
-    """Return the message of the rules tag of the metadata branch *branch*, with the commits *before*, newest first.
+    """Return the message of the rules tag of the metadata branch *branch*.
+
+    *before* are the commits to which the tag pointed earlier, newest first. Only the newest are listed (see `MOST`).
 
     >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
     Rules of gitmodel in force
