@@ -85,7 +85,7 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, ve
     If *model* already has the exported version, nothing changes. The version keeps its number if this number is higher
     than all numbers of *model*, is not reserved, and does not skip too many numbers. Otherwise it gets the next free
     number, also in the imported records of its runs. *verb* begins the subject of the commit. Raises Conflict if
-    *model* has another version with the name of the version; NotFound if *model* was deleted.
+    another version of *model* has the name of the exported version; NotFound if *model* was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)
@@ -144,12 +144,15 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 
 def needed(export: Export) -> Iterable[str]:
-    """Return the digests of the version's artifacts and attachments, except external ones, which an import needs."""
+    """Return the digests of all artifacts and attachments that an import needs: those that are not external."""
     return dict.fromkeys(link.digest for link in export.version.links if not link.is_external)
 
 
 def mentioned(export: Export) -> set[str]:
-    """Return all digests in the records of *export*. An import refuses other objects, except files of these folders."""
+    """Return all digests in the records of *export*.
+
+    An import refuses an export with any other object, unless it is a file in a folder that has one of these digests.
+    """
     steps = [step for run in export.runs for step in run.steps]
     found = {link.digest for link in export.version.links}
     found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))

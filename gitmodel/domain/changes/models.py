@@ -25,7 +25,8 @@ def plan_registration(
     """Create the model *name* with the descriptive fields *described* (see `read_description`).
 
     Raises Conflict if *name* is or was the name of a model. If *exist_ok* is True and the model exists, changes nothing
-    instead. Deletes the notes on local models of this name that a pull renamed, because *name* means the new model now.
+    instead. If a pull renamed local models of this name, gitmodel accepts writes with *name* again, because it means
+    the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):
@@ -73,7 +74,7 @@ def plan_update(
 
 
 def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
-    """Rename a model: move its files, create its tags under the new name, and record that *old* now means *new*."""
+    """Rename a model: move its files, create its stage tags under the new name, and record that *old* means *new*."""
     check_name(new, "model")
     record = snapshot.model(old)
     _check_free(snapshot, new)
@@ -183,7 +184,10 @@ class TagChanges(NamedTuple):
 
     @classmethod
     def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
-        """Return these changes. Raises UsageError if two of the arguments contradict each other."""
+        """Return the changes *whole*, *add* and *remove*, as the user gave them.
+
+        Raises UsageError if *whole* is combined with another one, or if a tag is in both *add* and *remove*.
+        """
         read = cls(whole, read_words(add), read_words(remove))
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:
@@ -197,7 +201,7 @@ class TagChanges(NamedTuple):
         return read
 
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the *tags* of *owner* after these changes. Raises NotFound if one to remove is not there."""
+        """Return the *tags* of *owner* after these changes. Raises NotFound if *tags* lacks a tag to remove."""
         refuse_absent("tag", owner, self.remove, tags)
         return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))
 

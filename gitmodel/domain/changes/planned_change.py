@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Justification(Frozen):
     """The *reason* for a change, and whether the change overrides rules that refuse it: *force*.
 
-    By force, a version enters a stage although it fails the rules, for which a reason is required; and a model or
-    version can be deleted although a stage or alias names it.
+    By force, a version enters a stage although it fails the rules; this requires a reason. By force, a model or version
+    can also be deleted although a stage or alias names it.
     """
 
     reason: str = ""
@@ -42,10 +42,10 @@ class Change(Frozen, Generic[T], eq=False):
     - *admitted*: `proposal_only` stages that this change may change without a proposal.
     - *may_empty*: stages that may become empty because their version moves to an earlier stage.
     - *numbers*: (model, number) of each new version, for reserving the number.
-    - *settled*: old references of versions that a pull renumbered. The clone's notes on these references are deleted,
-      because the user confirmed their new meaning.
+    - *settled*: old references of versions that a pull renumbered. The clone accepts writes with them again, because
+      the user confirmed their new meaning.
     - *renumbered*: maps old references, which callers were given before the commit, to the new references of the same
-      versions. The clone keeps a note on each old reference.
+      versions. The clone refuses writes with an old reference until the user confirms its new meaning.
     - *txn*: the transaction id, by which the caller can find the commit later. By default a new id.
     """
 

@@ -56,7 +56,7 @@ def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) 
 
 
 def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
-    """Return *record* with each reference to a version replaced by *now* of this reference (None: removed)."""
+    """Return *record* with each reference to a version replaced by the result of *now* for it (None: removed)."""
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
     return replace(record, versions=tuple(versions), steps=tuple(steps))

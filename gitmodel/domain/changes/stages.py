@@ -39,9 +39,10 @@ class StageState(Frozen):
     """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
     *forged* is the reason why readers refuse the tag, or "". *refusal* is the reason why a rule keeps the recorded
-    change from coming into force, or None. *merged_by* is that of the `StageTag`. *former* is True if the tag still has
-    a former name of the model. *untagged* is True if the stage is `signed` and has no tag: its first promotion is
-    pending, or somebody deleted the tag.
+    change from coming into force, or None. *merged_by* is None if the tag's commit is on the
+    branch's chain of first parents; else it is the commit that merged the tag's commit. *former* is True if the tag
+    still has a former name of the model. *untagged* is True if the stage is `signed` and has no tag: its first
+    promotion is pending, or somebody deleted the tag.
     """
 
     name: str
@@ -97,7 +98,8 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
     """Return the paths of stage files of *model* that do not count, because their version is in another stage.
 
-    Merges without conflicts leave such files: files of earlier stages, and archived markers of versions in a stage.
+    Merges without conflicts leave such files: a file of a stage, although a stage that `gitmodel.toml` lists later has
+    the same version, and archived markers of versions in a stage.
     """
     held = recorded_places(snapshot, model)
     files = []
@@ -127,10 +129,10 @@ def stage_states(
     recorded: RecordedPlaces | None = None,
     tags: Mapping[str, TagState] | None = None,
 ) -> list[StageState]:
-    """Return every stage and alias of *model* that the branch or a tag has, exclusive stages first, in their order.
+    """Return every stage and alias of *model* that the branch or a tag has: first the stages, then the aliases.
 
-    *recorded* are the versions that the branch records, *tags* the states of the stage tags by stage or alias. Each of
-    them is read if it is None.
+    The stages are in the order of `gitmodel.toml`, the aliases by name. *recorded* are the versions that the branch
+    records, *tags* the states of the stage tags by stage or alias. Each of them is read if it is None.
     """
     if tags is None:
         tags = {stage: tag.state for stage, tag in snapshot.tags.of(model).items()}
@@ -183,7 +185,7 @@ def plan_promotion(
     empty because the version leaves it. *forced* are the names of the failed gates that the user overrides. If the
     branch already records the version for the stage, writes a new record, which the rules judge as a new change, only
     if *again* is True or *forced* is not empty. Raises NotFound if the version does not exist, UsageError for an
-    unknown stage, Refused for a version from a failed run.
+    unknown stage, Refused for a version from a failed run. *verb* begins the subject of the commit.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -226,7 +228,8 @@ def plan_promotion(
 def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
     """Yield the stages, except *to*, whose tags still name version *number* after the branch emptied the stage.
 
-    Leaves out the stages that only a proposal may change and, if *leave* is False, those after *to*.
+    Leaves out the stages that only a proposal may change and, if *leave* is False, those that `gitmodel.toml` lists
+    after *to*.
     """
     stages = snapshot.registry().stage_names
     closed = snapshot.closed_stages
@@ -352,8 +355,8 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
     if archive and (files or not archived):
-        # Also if the marker exists already: `without_leftovers` would delete it as a leftover if *files* did not have
-        # its path.
+        # The marker is written even if it exists already: `without_leftovers` would delete it as a leftover if *files*
+        # did not have its path.
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None
