@@ -43,9 +43,9 @@ _MOST_CHANGED = 20
 class ChangedBranch(Frozen):
     """The branch *before* and *after* a change, with everything that is needed to judge the change.
 
-    *judge* evaluates the expression of a gate. *may_return* tells if a record may return to a stage without a check of
-    the gates, because its version was there before. If *force* is True, the change may delete versions in use, delete
-    several models, and change many models.
+    *judge* evaluates the expression of a gate. *may_return* tells if a stage's record may put a version back into the
+    stage without a check of the gates, because the version was there before. If *force* is True, the change may delete
+    versions in use, delete several models, and change many models.
     """
 
     before: Snapshot
@@ -195,7 +195,10 @@ def _stage_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Itera
 
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
-    """Return True if a rename of the model moved the stage file *path* here unchanged, so that no version entered."""
+    """Return True if a rename of the model moved a stage file to *path* unchanged.
+
+    Then no version entered the stage. *what* is the parsed *path*.
+    """
     if before.load(paths.model_file(what.model), records.ModelRecord) is not None:
         return False
     data, former = after.files.read(path), after.former_names(what.model)

@@ -124,8 +124,9 @@ def judge_entry(
 
     *after* is the commit that changes the stage, *before* its first parent. The records of the version and its model
     are those in *after*; the rules, the version that is in the stage and the version's previous stage are those in
-    *before*. *forced* are the names of the rules that the user overrides. Raises NotFound if the version does not
-    exist, Invalid for a damaged record, GateRefused if the rules cannot be judged.
+    *before*. *judge* evaluates the expression of a gate. *forced* are the names of the rules that the user overrides.
+    Raises NotFound if the version does not exist, Invalid for a damaged record, GateRefused if the rules cannot be
+    judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)
@@ -148,7 +149,7 @@ def judge_recorded(
 ) -> tuple[Outcome, ...]:
     """Judge the entry into the stage *ref* that the stage's *record* describes, with `judge_entry`.
 
-    Overridden gates that *record* lists count only if it has a reason.
+    The gates that *record* lists as overridden count as overridden only if *record* has a reason.
     """
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
@@ -240,8 +241,9 @@ def plan_gated_promotion(
 
     *leave* allows a later stage to become empty. If the branch already records the version for the stage, but a rule
     can have kept it from coming into force, records the version again, so that the current rules judge the new record.
-    In a proposal, which does not know the version in force, only if *again* is True. Raises GateRefused, which names
-    every failed gate; UsageError for force without a reason; and the errors of `plan_promotion`.
+    A proposal does not know the version in force: it records the version again only if *again* is True. Raises
+    GateRefused, which names every failed gate; UsageError for force without a reason; and the errors of
+    `plan_promotion`.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():

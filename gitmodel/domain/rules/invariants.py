@@ -291,7 +291,7 @@ def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> t
 
 
 def _canonical_fault(record: Record, data: bytes) -> str | None:
-    """Return the first lines in which *data* differs from the canonical form of *record*, or None."""
+    """Return a text that shows the lines in which *data* differs from the canonical form of *record*, or None."""
     try:
         canonical = codec.canonical(record)
     except GitModelError:  # the canonical form is longer than *data*, and exceeds the limit

@@ -14,9 +14,9 @@ from gitmodel.errors import Invalid
 def related(files: Files, changed: Collection[str]) -> set[str]:
     """Return the paths *changed*, and the paths of all records that the invariants compare with these records.
 
-    For each model with a changed record, these are the record of the model, its stages and aliases, the versions that
-    they or a changed name or archived marker name, and the names and archived markers of these versions. A check that
-    reads only these records stays fast in a large registry.
+    For each model with a changed record, these are the records of the model and of its stages and aliases, the versions
+    to which these records or a changed name or archived marker refer, and the names and archived markers of these
+    versions. A check that reads only these records stays fast in a large registry.
     """
     return set(changed).union(*(_Related(files, what).found for what in _by_model(changed)))
 
