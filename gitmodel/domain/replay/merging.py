@@ -35,7 +35,7 @@ def merged(base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
-    """Yield the keys that a local commit changed from *base* (None: no record) to *ours*, and the merge *now* lost."""
+    """Yield the keys whose local change, from *base* (None: no record) to *ours*, is not in the merged record *now*."""
     for entry in fields(ours):
         yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
 
@@ -58,7 +58,7 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
         return max(ours, theirs, key=format_version)
     if isinstance(theirs, Mapping):
         keys = sorted({*ours, *theirs})
-        old = base if isinstance(base, Mapping) else {}  # the default of a new record
+        old = base if isinstance(base, Mapping) else {}  # no mapping if the key is new
         found = {key: _merged_value("", *(side.get(key, _ABSENT) for side in (old, ours, theirs))) for key in keys}
         return {key: value for key, value in found.items() if value is not _ABSENT}
     if name in _SETS:

@@ -17,7 +17,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 class ReplayState:
     """The new numbers and names of local versions and models, from the commits that a pull has replayed so far.
 
-    *numbers* maps each local version whose number the remote had given already, as (model, number), to its new number.
+    *numbers* maps each local version that gets another number in the replay, as (model, number), to its new number.
     *models* maps local names of models to those on the remote's branch. *changed_there* are the models that the remote
     changed.
     """

@@ -19,9 +19,10 @@ class Replayed:
     """A replayed commit: the *files* that it changes on the remote's branch.
 
     *conflicts* describe the local changes that the replay left out. *lost_names* are the names that new versions lost
-    in the replay. *previous* maps each stage and alias that the commit sets to the version that the remote had there.
-    *versions* maps each model to the numbers of the versions that the commit creates, changes or puts into stages.
-    *kept_names* maps each rename that the replay left out, as (old, new) name, to the name that the model keeps.
+    in the replay. For each stage and alias into which the commit puts a version, *previous* has the version that was
+    there on the remote. *versions* maps each model to the numbers of the versions that the commit creates, changes or
+    puts into stages. *kept_names* maps each rename that the replay left out, as (old, new) name, to the name that the
+    model keeps.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)

@@ -53,10 +53,12 @@ class _Replay:
         self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
         self.changed = [(path, paths.parse_path(path)) for path in changed]
-        # The models that the commit renames or deletes, and the files on the remote's branch that this changes.
+        # The models that the commit renames or deletes, and the files on the remote's branch that these renames and
+        # deletions change.
         self.renamed_or_deleted: set[str] = set()
         self.planned: dict[str, bytes | None] = {}
-        # The models whose stages and aliases stay as they are on the remote, because a change of one was refused.
+        # The models whose stages and aliases stay as they are on the remote, because both sides changed one of
+        # them, or because the remote accepts only proposals for one of them.
         self.kept_places: set[str] = set()
         # The keys of records that a conflict is about, so that `_report_left_out` does not report them again.
         self.reported: set[Place] = set()
@@ -350,9 +352,10 @@ class _Replay:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """Drop the local changes of stages if the remote put one of their versions into another stage.
+        """Leave each version of *model* in only one stage, if the local commit and the remote put it into two.
 
-        Then delete the stage files of *model* that do not count (see `leftovers`).
+        If the local commit put it into the one that `gitmodel.toml` lists first, drops all local changes of the stages
+        and aliases of *model*. Then deletes the stage files of *model* that do not count (see `leftovers`).
         """
         if not self._touched(model):
             return
