@@ -192,7 +192,7 @@ def _rules() -> list[Event]:
 
 
 def _training(model: str, runs: Mapping[str, Mapping[str, Any]]) -> list[Event]:
-    """Return an event for each date in *runs*: the training job runs *model* that night."""
+    """Return an event for each date in *runs*: that night, the training job trains *model* with the parameters."""
     return [Event(f"2025-{day}T02:30:00Z", JOB, Train(model, given)) for day, given in runs.items()]
 
 
