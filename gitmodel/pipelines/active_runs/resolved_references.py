@@ -47,7 +47,7 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
     for model in dict.fromkeys(config.name for config in found.configs.values()):
-        client.access.urls(model)  # opened here, so that an unusable store is an error before a step runs
+        client.access.urls(model)  # opens the store: if it is unusable, this is an error before a step runs
     for config in found.configs.values():
         key = version_key(config)
         if key not in found.versions and key not in found.outputs:
@@ -66,11 +66,12 @@ class Resolved:
     """The versions and artifacts that a pipeline names, as one snapshot has them.
 
     *stages* has the names of the registry's stages. *configs* has the configuration of each step, with the current name
-    of its model. *inputs* has the external artifacts by step and parameter. The keys of *versions*, *models*, *outputs*
-    and *settled* are results of `version_key`. *versions* has the records of existing versions, *models* the records of
-    existing models that get a new version, and *outputs* the names of the artifacts of each new version. *since* is the
-    number of the last pull that renumbered versions before the run. *settled* has, for each version, the references
-    to it for which the user confirmed that they mean this version after a pull renumbered versions (see `Target`).
+    of its model. *inputs* has the inputs that are an `ExternalArtifact`, by step and parameter. The keys of
+    *versions*, *models*, *outputs* and *settled* are results of `version_key`. *versions* has the records of existing
+    versions, *models* the records of existing models that get a new version, and *outputs* the names of the artifacts
+    of each new version. gitmodel numbers the pulls that renumber versions: *since* is the number of the last such pull
+    before the run. *settled* has, for each version, the references to it for which the user confirmed that they mean
+    this version after a pull renumbered versions (see `Target`).
     """
 
     stages: tuple[str, ...]
@@ -115,7 +116,10 @@ def _resolve(
 
 
 def readable_artifacts(client: Client, model: str, links: Sequence[ArtifactLink]) -> dict[str, InputReference]:
-    """Return, by name, the artifacts *links* of *model* as inputs. Finds their store, which takes 3 ms, only once."""
+    """Return, by name, the artifacts *links* of *model*, as inputs that a step can load.
+
+    Finds the store of the model only once, because this takes 3 ms.
+    """
     if not links:
         return {}
     stored = next((_input_reference(client, model, link) for link in links if link.uri is None), None)
@@ -128,7 +132,7 @@ def readable_artifacts(client: Client, model: str, links: Sequence[ArtifactLink]
 
 
 def _input_reference(client: Client, model: str, link: ArtifactLink, *, trusted: bool = False) -> InputReference:
-    """Return the artifact *link* of *model* as an input of a step."""
+    """Return the artifact *link* of *model* as an input of a step. *trusted* is the field of `InputReference`."""
     return InputReference(
         **_facts_of(link),
         trusted=trusted,
@@ -151,7 +155,8 @@ def _facts_of(link: ArtifactLink) -> dict[str, Any]:
 def _existing_version(snapshot: Snapshot, config: ModelConfig, written: str) -> tuple[str, int, frozenset[Numbered]]:
     """Return the version that *config* selects: its model and number, and the references in `Target.settled`.
 
-    *written* is the name of the model that the user wrote; a pull may have renamed the model. Raises NotFound.
+    *written* is the name of the model that the user wrote; a pull may have renamed the model. Raises NotFound if there
+    is no such version.
     """
     ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
     try:
@@ -215,7 +220,10 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
 
 
 def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
-    """Return the record of the model of *config*, or None. Raises an error if a version cannot be created."""
+    """Return the record of the model of *config*; None if the model does not exist yet.
+
+    Raises an error if gitmodel could not create the new version, or its model, at the end of the run.
+    """
     record = snapshot.load(paths.model_file(config.name), records.ModelRecord)
     if record is None:
         model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
@@ -237,7 +245,10 @@ def failed_version(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | N
 
 
 def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, ...]:
-    """Return the names of the outputs of *steps*. Raises UsageError if one new version cannot have all of them."""
+    """Return the names of the outputs of *steps*, which become artifacts of one new version.
+
+    Raises UsageError if two steps have an output of the same name, or if the outputs are too many for one record.
+    """
     owners: dict[str, str] = {}
     size = _RESERVE_BYTES
     for step in steps:

@@ -34,9 +34,9 @@ class Job(Frozen):
     """The call of a pipeline: its graph, parameters and options.
 
     *script* and *module* are the results of `find_source`, by which `git model reproduce` finds the pipeline.
-    *recorded_inputs* is for reproducing a recorded run. It maps a step and its parameter to the digest of the input in
-    the recorded run, which the new run uses instead of the current artifact. *temporary* is True if the registry is
-    deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
+    *recorded_inputs* is for reproducing a recorded run. It maps a step and its parameter to the digest that the input
+    had in the recorded run. The new run uses the input with this digest instead of the current artifact. *temporary* is
+    True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
     """
 
     pipeline: str
@@ -79,8 +79,9 @@ class ActiveRun:
     """The state of an active run.
 
     *executor* is the name of the executor. *targets* has the version that each step works on, and *inputs* has the
-    external artifacts by step and parameter. *order* has the names of all steps, as the function `order` sorts them.
-    *failed* is the step that failed first, or "". *begun* has the facts that the run sent to each started step.
+    inputs that are an `ExternalArtifact`, by step and parameter. *order* has the names of all steps, as the function
+    `order` sorts them. *failed* is the step that failed first, or "". *begun* has the `Facts` that the run sent to each
+    started step.
     *readers* has the steps that may have read the number of their version. *failed_attempts* has, for each step that
     ran again, the errors of its failed attempts.
     """

@@ -24,11 +24,11 @@ class Target(Frozen):
 
     *new* is True if the run creates the version. *continues* is True if an earlier run created the version and failed,
     and this run continues the version. *stages* has the names of the registry's stages. *artifacts* has the names of
-    the version's artifacts, including those that the run will add. *since* is the number of the last pull that
-    renumbered versions before the run: the version had the number *number* after this pull. *settled* has references
-    that a pull gave to other versions, and whose new meaning the user has confirmed. After the commit of the run,
-    gitmodel no longer refuses to write with these references. For a version that existed before the run, *record* is
-    its record and *readable* has its artifacts by name.
+    the version's artifacts, including those that the run will add. gitmodel numbers the pulls that renumber versions:
+    *since* is the number of the last such pull before the run, after which the version had the number *number*.
+    *settled* has references that a pull gave to other versions, and whose new meaning the user has confirmed. After the
+    commit of the run, gitmodel no longer refuses to write with these references. For a version that existed before the
+    run, *record* is its record and *readable* has its artifacts by name.
     """
 
     config: ModelConfig
@@ -84,8 +84,9 @@ class Target(Frozen):
 def reserve_targets(client: Client, resolved: Resolved, journal: Journal, run: str) -> dict[str, Target]:
     """Reserve the number and name of each new version in *resolved* for the run with the id *run*.
 
-    Returns the version of each step. If one reservation fails, releases the others. A name stays reserved until the run
-    has ended. Raises Conflict if another active run has reserved the same name.
+    Returns the version of each step, by the name of the step. *journal* has the active runs. If one reservation fails,
+    releases the others. A name stays reserved until the run has ended. Raises Conflict if another active run has
+    reserved the same name.
     """
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
@@ -135,9 +136,10 @@ def _target(client: Client, resolved: Resolved, config: ModelConfig, journal: Jo
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Delete reservations that no run needs: of the models in *targets*, for numbers that the branch has reached.
+    """Delete the reserved numbers that no run needs, of the models for which *targets* has a new version.
 
-    Keeps the reservations of active runs.
+    These are the numbers that are not above the model's last number, because no new version gets such a number. Keeps
+    the reservations of active runs, which *journal* has.
     """
     models = {target.model for target in targets if target.new}
     reservations = client.repository.reservations
@@ -149,7 +151,10 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
 
 
 def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
-    """Reserve a number for the new version of *config*. Return it, and True if a failed version has it already."""
+    """Reserve a number for the new version of *config*. Return the number, and True if it is that of a failed version.
+
+    The run then continues this failed version. Raises Conflict if another active run uses the name of the new version.
+    """
     again: set[int] = set()
 
     def take(snapshot: Snapshot) -> int:
