@@ -1,4 +1,4 @@
-"""The dependencies of a step's result, how they differ from earlier ones, and checks that its outputs still exist."""
+"""The dependencies of a step's result, their changes since an earlier run, and checks that its outputs still exist."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def cache_parts(
     """Return the digests of the dependencies of the step *node*, by the names that messages show.
 
     These are the digests in *code* and *inputs*, those of the parameters, and those of the files and environment
-    variables that the step declares. The names of its outputs, the name *model*, and *pickle*, which is True if outputs
-    may be pickled, are dependencies, too. Raises UnknownCode if a parameter cannot be compared, UsageError if a
-    declared file is missing.
+    variables that the step declares. Further dependencies are the names, kinds and formats of its outputs, *model*,
+    which is the name of the model that the step works on or "", and *pickle*, which is True if outputs may be pickled.
+    Raises UnknownCode if a parameter cannot be compared, UsageError if a declared file is missing.
     """
     step = node.step
     parts = {**code, **{f"input {name}": digest for name, digest in inputs.items()}}
@@ -97,7 +97,8 @@ def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
 def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
     """Return True if the store has the cached *outputs* of a step, including all files of folders, and none is damaged.
 
-    Reads and verifies the outputs, and renews the timestamps of old objects, as `are_whole` does.
+    Reads and verifies the outputs, and renews the timestamps of old objects, as `are_whole` does. If *read_servers* is
+    False, does not read objects on servers, and compares only their size and metadata.
     """
     try:
         objects: list[tuple[str, int | None]] = []

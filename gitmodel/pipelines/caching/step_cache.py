@@ -25,10 +25,10 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class StepCache:
-    """Finds earlier results for the steps of one run, and keeps the new results.
+    """Finds earlier results for the steps of one run, and keeps the new results for later runs.
 
-    *codes* has the code of each step for which `find` could look for an earlier result. *replaced* has the steps that
-    run because outputs of their earlier result are missing or damaged.
+    *codes* has the code of each step, except of steps that do not use the cache or whose code is unknown.
+    *replaced* has the steps that run because outputs of their earlier result are missing or damaged.
     """
 
     def __init__(self, client: Client, active: ActiveRun, journal: Journal, code: ProjectCode, root: str) -> None:
@@ -78,12 +78,18 @@ class StepCache:
         return False
 
     def end(self) -> None:
-        """Write, for each step, its dependencies and the reason why it ran, which `runs show` and `runs logs` print."""
+        """Write to the logs of the run, for each step, its dependencies and the reason why it ran.
+
+        `runs show` and `runs logs` print the reason.
+        """
         if self._outcomes and not self._active.job.temporary:
             write_outcomes(self._logs, self._outcomes)
 
     def _look(self, node: Node, inputs: dict[str, InputReference]) -> StepResult | str:
-        """Return an earlier result of the step *node*, or the reason why the step must run. Raises UnknownCode."""
+        """Return an earlier result of the step *node*, or the reason why the step must run.
+
+        Raises UnknownCode if gitmodel cannot find out on which code the step depends, or cannot compare a parameter.
+        """
         target = self._active.targets.get(node.name)
         code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
         types = node.input_types
@@ -124,7 +130,7 @@ class StepCache:
 
 
 def _for_target(cached: StepResult, target: Target | None) -> StepResult:
-    """Return *cached*, a result of an earlier run, with planned changes of *target* instead of its version."""
+    """Return *cached*, a result of an earlier run, whose planned changes of that run's version now change *target*."""
     of = target.numbered if target is not None else None
     plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in cached.plans)
     return replace(cached, plans=tuple(plans))
