@@ -153,8 +153,8 @@ def _shown_form(form: str, config: Any) -> str:
 class ArtifactConfig:
     """The name, kind and format of an output, for the annotation `Annotated[T, ArtifactConfig(name="train")]`.
 
-    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. gitmodel chooses
-    a *kind* or *format* that is "" by the type of the value. Raises UsageError for an invalid name or kind.
+    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. If *kind* or
+    *format* is "", gitmodel chooses it by the type of the value. Raises UsageError for an invalid name or kind.
 
     >>> ArtifactConfig(name="train", format="csv").kind
     ''

@@ -1,4 +1,4 @@
-"""Splitting arguments of steps that hold inputs in lists, tuples and dicts, and joining the parts again. Pure.
+"""Splitting step arguments that hold inputs in lists, tuples and dicts, and joining the parts again. Pure.
 
 Each part of such an argument has a place: `scores[0]` for an item, `scores.first` for a value of a dict.
 """
