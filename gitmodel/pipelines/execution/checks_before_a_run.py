@@ -123,7 +123,7 @@ def check_workers(graph: Graph, resolved: Resolved, executor: RunningExecutor) -
     wanted = _needed_formats(graph, resolved)
     answers = executor.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
-        # Searches the text, because if an import fails on a worker, Dask names its error only in the text of another.
+        # Searches the text: if an import fails on a worker, Dask returns another error whose text names it.
         if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
             raise UsageError(
                 f"the worker {worker} cannot run steps: {answer}",

@@ -44,10 +44,10 @@ _NOTHING: Mapping[str, str] = {}
 
 
 def commit_run(client: Client, record: RunRecord, active: ActiveRun) -> RunRecord | None:
-    """Commit *record*, the record of the run *active*, the new versions, and, if it succeeded, the steps' changes.
+    """Commit the run *active*: its *record*, its new versions, and, if it succeeded, the steps' planned changes.
 
-    Returns the record as gitmodel wrote it; None if the rules of the registry exclude records of such runs, so that
-    nothing was written. Applies the changes that steps planned in the order of the steps, not of their ends. If a pull
+    Returns the record as gitmodel wrote it; None if the rules of the registry say that this run is not recorded, so
+    that nothing was written. Applies the planned changes in the order of their steps in `active.order`. If a pull
     took the number of a new version during the run, gives the version another number.
     """
     targets: Mapping[str, Target] = active.targets
@@ -59,7 +59,7 @@ def commit_run(client: Client, record: RunRecord, active: ActiveRun) -> RunRecor
         except NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
-            # Maps the number that the steps used directly to the newest number, even if a pull took several numbers.
+            # Maps the number that the steps used to the current number, even if pulls took several numbers in turn.
             was, now = old.numbered, new.numbered
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s; its version is %s", taken.message, new.reference)
@@ -87,8 +87,9 @@ def _commit(
     """Commit the run. Leave out the planned changes of the stages and aliases in *left_out*.
 
     *left_out* maps a stage or alias to the reason for leaving it out. The key "" stands for all stages. *renumbered*
-    maps the numbers that the steps used to the current numbers. If a stage or alias cannot be written because of a
-    missing signature or a foreign tag, tries again without it. Raises NumberTaken.
+    maps the numbers that the steps used to the current numbers. If a required signature cannot be made or would not
+    count, tries again without all stages. If a tag that gitmodel did not create has the name of a stage tag, tries
+    again without this stage or alias. Raises NumberTaken if a pull took the number of a new version.
     """
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
@@ -99,7 +100,7 @@ def _commit(
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
-        keep_packages(client.store)  # again, because `store gc` may have deleted the list since the start of the run
+        keep_packages(client.store)  # again, because `store gc` may have deleted this list during the run
         _check_outputs(client.access.everywhere(), results)
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
@@ -198,7 +199,10 @@ def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
 
 
 def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
-    """Raise Conflict if the store lost an output during the run. Verifies the bytes of the outputs of cached steps."""
+    """Raise Conflict if the store lost an output during the run.
+
+    Verifies the bytes of the outputs of cached steps, except of those on servers.
+    """
     for step, result in results.items():
         cached = result.status == "cached"
         there = are_stored(store, result.outputs, read_servers=False) if cached else are_kept(store, result.outputs)

@@ -79,7 +79,7 @@ def _begin(
 ) -> Run:
     """Write the start of the run to the journal, reserve its versions, and run its steps on *executor*.
 
-    Closing *started* ends the executor.
+    *needs* has, for each step, the steps that must run before it. Closing *started* ends the executor.
     """
     moment = client.repository.identity.moment()
     code = client.record_code()

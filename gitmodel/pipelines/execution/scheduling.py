@@ -72,7 +72,8 @@ class Scheduler:
         models = dict.fromkeys(target.model for target in active.targets.values())
         self._stores = {model: client.access.urls(model) for model in ("", *models)}
         self._running: dict[Future[Any], str] = {}
-        # The names of the artifacts that steps linked to new versions. The keys ignore case, as names of artifacts do.
+        # The names of the artifacts that steps linked to each new version. The keys of the inner dicts are these names
+        # in one case, because names of artifacts ignore case.
         self._linked: dict[Numbered, dict[str, str]] = {}
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
@@ -164,7 +165,11 @@ class Scheduler:
         return future
 
     def _end(self, name: str, future: Future[Any]) -> bool:
-        """Record the result of the step *name*, from *future*. To run the step again, submit it and return False."""
+        """Record the result of the step *name*, from *future*, and return True.
+
+        If the step must run again, because its worker died or it failed and has retries left, submits it and
+        returns False.
+        """
         node = self._active.job.graph.nodes[name]
         try:
             result: StepResult = future.result()
@@ -323,7 +328,10 @@ class Scheduler:
         return facts
 
     def _without_taken(self, name: str, result: StepResult) -> StepResult:
-        """Remember artifacts that the step *name* linked. Return *result*, failed if another has the name of one."""
+        """Remember the artifacts that the step *name* linked, and return *result*.
+
+        If another artifact of the version has the name of a linked one, returns a failed result without the linked one.
+        """
         target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
         linked = [output for output in result.outputs if output.name not in declared]
         if not linked or target is None or not target.new:
