@@ -25,7 +25,10 @@ _LONGEST_SHOWN = 80
 
 
 def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recorded *parameters* of *function*, converted to their annotated types, such as `Path`."""
+    """Return the recorded *parameters* of *function*, converted to their annotated types, such as `Path`.
+
+    Does not convert a value that does not fit its annotation.
+    """
     hints = _hints(function)
     found = {}
     for name, value in parameters.items():
@@ -76,7 +79,11 @@ def from_file(function: Callable[..., Any], path: Path) -> dict[str, Any]:
 
 
 class _Unfit(Exception):
-    """A value does not fit its annotation. *path* leads to the part that does not fit, *value* is this part."""
+    """A value does not fit its annotation.
+
+    *path* has the keys and indexes that lead from the value to the part that does not fit, *value* is this part, and
+    *reason* says why it does not fit.
+    """
 
     def __init__(self, path: tuple[Any, ...] = (), value: Any = None, reason: str = "") -> None:
         super().__init__()
@@ -86,7 +93,10 @@ class _Unfit(Exception):
 
 
 def _known(function: Callable[..., Any], names: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return the annotations of *function*. Raises UsageError for a name, given in *where*, that is no parameter."""
+    """Return the annotations of *function*. Raises UsageError if one of *names* is not a parameter of it.
+
+    *where* ends the message of the error: it names the file that has *names*, or is "" for the command line.
+    """
     parameters = inspect.signature(function).parameters
     for name in names:
         if name not in parameters:
