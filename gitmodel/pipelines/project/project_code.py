@@ -182,7 +182,10 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any) -> None:
-        """Add the code on which the value *name* depends, and its text. Raises UnknownCode if it has neither."""
+        """Add the code on which the value *name* depends, or the text of *value*.
+
+        Raises UnknownCode if *value* has neither code nor a text.
+        """
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)

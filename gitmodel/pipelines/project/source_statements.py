@@ -14,7 +14,7 @@ from typing import Any
 
 from gitmodel.frozen import Frozen
 
-# Functions of Python that can import modules, or run code, whose names are not in the text of the program.
+# Functions of Python by which a program can import modules, or run code, that its text does not name.
 _DYNAMIC = frozenset(
     {"__import__", "entry_points", "eval", "exec", "import_module", "iter_modules", "run_module", "run_path"}
     | {"spec_from_file_location", "walk_packages"}

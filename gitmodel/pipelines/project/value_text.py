@@ -71,7 +71,7 @@ class _NotPlain(Exception):
 
 
 class _Speller:
-    """Makes the text of one value. Writes an object that occurs again as a number, so that the text stays short."""
+    """Makes the text of one value. If an object occurs again, writes a number instead, so that the text stays short."""
 
     def __init__(self, *, strict: bool, above: Iterable[int] = ()) -> None:
         self._strict = strict
@@ -174,7 +174,10 @@ class _Speller:
         return f"{name}{{{', '.join(f'{key}: {item}' for key, item in each)}}}"
 
     def _apart(self, value: Any, depth: int) -> str:
-        """Return the text of an item of a set, without numbers of other items, whose order differs in each process."""
+        """Return the text of *value*, an item of a set, as if the set had no other items.
+
+        In each process the items have another order, so that numbers of objects in other items would differ.
+        """
         speller = _Speller(strict=self._strict, above=self._above | self._seen.keys())
         text = speller.spell(value, depth)
         self.modules |= speller.modules
