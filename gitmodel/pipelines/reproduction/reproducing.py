@@ -115,8 +115,8 @@ def reproduce(
     gitmodel checks out the code of the recorded commit in the folder `code` in *folder*, and runs this code. The
     registry of the new run is in the folder `registry` in *folder*. gitmodel does not delete *folder*; if *folder* is
     None, gitmodel uses a temporary folder, which it deletes. *secrets* has the values of Secret parameters, because the
-    record does not have them. Raises NotFound for missing commits or artifacts, UsageError for missing secrets,
-    RunFailed if the pipeline fails.
+    record does not have them. *executor* is the name of an executor, as for `Pipeline.run`. Raises NotFound for missing
+    commits or artifacts, UsageError for missing secrets, RunFailed if the pipeline fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
@@ -184,7 +184,10 @@ def _checked_secrets(run: RunRecord, secrets: dict[str, Any]) -> dict[str, Any]:
 
 
 def _before(client: Client, run: RunRecord) -> Oid | None:
-    """Return the commit of the registry before that of *run*, or None. Raises NotFound if a shallow clone lacks it."""
+    """Return the commit of the registry before the one that added *run*; None if there was no registry before.
+
+    Raises NotFound if a shallow clone lacks the commit.
+    """
     repository = client.repository
     found = commit_adding(repository.git, repository.existing_tip(), paths.run_file(run.id))
     if repository.shallow and len(found) < 2:
@@ -210,7 +213,10 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 @contextmanager
 def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
-    """Create a registry at *path*, with the state of the registry of *client* at *commit*, and yield its client."""
+    """Create a registry at *path*, with the state of the registry of *client* at *commit*, and yield its client.
+
+    If *commit* is None, the new registry is empty.
+    """
     repository = client.repository
     init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
@@ -313,7 +319,10 @@ def _compared(
 
 
 def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | None:
-    """Return the record of the version that *run* created for the model in the reference *name*, or None."""
+    """Return the record of the version that *run* created for the model in the reference *name*, or None.
+
+    If *run* created only one version, the model does not matter. *scratch* is the client of the registry of *run*.
+    """
     for reference in run.versions:
         with suppress(GitModelError):
             found = finding.find(scratch.writer, VersionRef.parse(reference))
@@ -324,7 +333,10 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
 
 
 def _facts(store: ArtifactStore, record: VersionRecord | None, name: str, digest: str | None) -> OutputFacts:
-    """Return facts about the output *name* from a link of the version *record* to *digest*, or its size in *store*."""
+    """Return the facts that *record* has about the artifact *digest*; if it has none, only its size in *store*.
+
+    If several artifacts have this digest, returns the facts about the artifact *name*.
+    """
     if digest is None:
         return OutputFacts()
     links = [link for link in (record.artifacts if record is not None else ()) if link.digest == digest]
