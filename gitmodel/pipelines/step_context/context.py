@@ -195,8 +195,9 @@ class PlannedVersion:
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Plan to put the version into *stage* if the run succeeds. Raises UsageError for an unknown stage.
 
-        If a rule of the stage refuses the promotion, or if the version would leave a later stage and *leave* is False,
-        gitmodel warns and leaves the promotion out. The run succeeds nevertheless.
+        The arguments are those of `ModelVersion.set_stage`. If a rule of the stage refuses the promotion, or if *leave*
+        is False and the promotion would empty a stage that is later in the registry's list of stages, gitmodel warns
+        and leaves the promotion out. The run succeeds nevertheless.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts.stages, ARCHIVED, NONE]
@@ -206,7 +207,7 @@ class PlannedVersion:
         self._context.plans.append(StagePlan(self._of, wanted, why, bool(leave)))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
-        """Plan to give the version an alias if the run succeeds."""
+        """Plan to give the version *alias* if the run succeeds. gitmodel records the *reason* with the change."""
         self._context.plans.append(AliasPlan(self._of, check_alias(alias), self._reason(reason)))
 
     def log_metadata(
@@ -232,7 +233,10 @@ class PlannedVersion:
         return f"PlannedVersion({self.reference!r})"
 
     def _read(self) -> None:
-        """Remember that the step read a fact such as the number: its result is not cached, nor the number reused."""
+        """Remember that the step read a fact such as the number of its version.
+
+        Then gitmodel does not cache the result of the step, and gives the number to no other version.
+        """
         self._context.depends_on_run = True
         self._facts.read = True
 
@@ -316,9 +320,10 @@ class StepContext:
     ) -> None:
         """Store *source*, a value or path, as the artifact *name* of the new version.
 
-        If the run creates no version, *name* is an output of the step. gitmodel stores the value at once, so that a
-        checkpoint or a plot stays even if the step fails later. Raises Conflict if another artifact of the version has
-        the name, UsageError for *metadata* if the run creates no version, and the errors of saving the value.
+        *kind* and *format* are those of `ArtifactConfig`, and *metadata* is metadata of the artifact. If the run
+        creates no version, *name* is an output of the step. gitmodel stores the value at once, so that a checkpoint or
+        a plot stays even if the step fails later. Raises Conflict if another artifact of the version has the name,
+        UsageError for *metadata* if the run creates no version, and the errors of saving the value.
 
         >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
         """
