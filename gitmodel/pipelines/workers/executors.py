@@ -60,7 +60,7 @@ class RunningExecutor:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Let a worker repeat a call whose worker died, and no other call. Returns None if this is impossible."""
+        """Repeat a call whose worker died, in a worker that does nothing else. Returns None if this is impossible."""
         return None
 
     def done(self, future: Future[Any]) -> None:

@@ -55,7 +55,10 @@ def load_inputs(
 
 
 def load_input(request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, hint: Any) -> Any:
-    """Return the input *name* of a step: the loaded value, or a path. *hint* is the annotated type of the input."""
+    """Return the input *name* of a step: the loaded value, or a path. *hint* is the annotated type of the input.
+
+    Fetches the file or folder to the path *target*.
+    """
     source = open_place(ref.place, store, Path(request.store.root))
     if ref.format == FOLDER_FORMAT:
         fetching.get_folder(source, ref.digest, target, size=ref.size)

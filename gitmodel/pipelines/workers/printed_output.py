@@ -181,7 +181,10 @@ class _Redirection:
 
 
 class _Relay:
-    """The process of `printed_output_relay`. It reads the pipes *ends*, and writes the text to the pipes *readers*."""
+    """The process of `printed_output_relay`. It reads the pipes *ends*, and writes the text to two other pipes.
+
+    *readers* has the ends from which this process reads these two pipes.
+    """
 
     def __init__(self, ends: dict[int, int]) -> None:
         self.readers, writers = _pipes()

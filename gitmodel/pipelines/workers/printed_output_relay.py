@@ -1,4 +1,4 @@
-"""A program that reads what steps print from pipes, keeps it, and passes it on to a thread in the process of the steps.
+"""A program that reads from pipes what steps print, keeps it, and passes it on to a thread in the process of the steps.
 
 The thread cannot read while C code of a step holds the lock of the Python interpreter. If the C code printed more than
 a pipe holds, it would wait forever. The relay is a separate process, so it can always empty the pipes. `python -I -S`
@@ -41,7 +41,7 @@ class Stream:
         return bool(data)
 
     def give(self) -> None:
-        """Write as much of the kept text to the target as it accepts. Raises BrokenPipeError if it has no reader."""
+        """Write as much of the kept text as the target accepts. Raises BrokenPipeError if nothing reads the target."""
         data = self.kept.popleft()
         try:
             written = os.write(self.target, data)

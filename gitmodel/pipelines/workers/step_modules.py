@@ -94,7 +94,7 @@ def location(step: Step[..., Any], project: ProjectCode) -> Location:
 
 
 def unnamed_script() -> str:
-    """Return the file of the imported script that has no importable name; "" if there is none."""
+    """Return the file of the script that other processes cannot import by its file name; "" if there is none."""
     return _scripts.get(UNNAMED, "")
 
 
