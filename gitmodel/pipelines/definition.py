@@ -112,13 +112,14 @@ class Pipeline:
     ) -> Run | None:
         """Call the function to build the graph of steps, check the graph, run the steps, and commit the results.
 
-        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client. The
-        default is the first of these that is set: the environment variable `GITMODEL_EXECUTOR`, the executor of the
-        pipeline, `git config gitmodel.executor`; otherwise "in-order". gitmodel calls *listener* at each event of a
-        step, with the event, the name of the step, and the seconds that the step took. The events are "started",
-        "succeeded", "cached", "failed", "retrying" (the step failed and has retries left) and "again" (the worker of
-        the step died). Without a listener, gitmodel prints one line on stderr after a run that succeeded: the version,
-        the registry and the code. `GITMODEL_QUIET=1` suppresses the line.
+        *client* has the registry, by default `Client()`. *executor* is "in-order", "threads", "processes", "dask",
+        "dask:ADDRESS", any Executor or a Dask client. The default is the first of these that is set: the environment
+        variable `GITMODEL_EXECUTOR`, the executor of the pipeline, `git config gitmodel.executor`; otherwise
+        "in-order". gitmodel calls *listener* at each event of a step, with the event, the name of the step, and the
+        seconds that the step took. The events are "started", "succeeded", "cached", "failed", "retrying" (the step
+        failed and has retries left) and "again" (the step runs again, because its worker died). Without a listener,
+        gitmodel prints one line on stderr after a run that succeeded: the version, the registry and the code.
+        `GITMODEL_QUIET=1` suppresses the line.
 
         If a worker imports the script to find its steps, and the script calls this method, returns None and runs
         nothing. Does the same, with a warning, if loading an artifact imports the script.
@@ -211,7 +212,10 @@ class Pipeline:
         return False
 
     def _call_on_failure(self, failure: GitModelError) -> None:
-        """Call *on_failure*. Logs its errors, except a GitModelError, so that the caller gets *failure*."""
+        """Call *on_failure* with *failure*. If it raises a GitModelError, the caller gets this error instead.
+
+        Other errors of *on_failure* are only logged, so that the caller gets *failure*.
+        """
         if self.on_failure is None:
             return
         try:
