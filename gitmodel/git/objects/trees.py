@@ -211,7 +211,8 @@ class CommitFiles:
         """Yield every path below *folder* that is not a folder, with its entry, in git's order.
 
         For a folder that git cannot read, yields an error instead of its files. For a folder that is too deep for
-        records, or for whose path *into* returns False, yields the folder itself. *depth* is the level of *folder*.
+        records, or for whose path *into* returns False, yields the folder itself. The recursion counts its levels in
+        *depth*.
         """
         if not self.root:
             return
