@@ -128,7 +128,7 @@ class Repository:
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: deletes the temporary folder of a repository that was unpacked from a bundle.
         self.on_close: Callable[[], object] = lambda: None
-        # Called if a person used a reference whose version a pull has renumbered, with the renumbering.
+        # Called with the renumbering if a person used a reference such as `iris@4` whose version a pull has renumbered.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
     # The following properties import their modules when they are first used, because most reads need none of them.

@@ -42,10 +42,10 @@ class Tips:
         return self.branch.removeprefix("refs/heads/")
 
     def readable(self) -> Oid | None:
-        """Return the tip of the local branch, or else of a remote-tracking branch, from which reads start; or None.
+        """Return the tip of the local branch, or else of a remote-tracking branch, from which reads start.
 
-        Raises NotFound if this commit has no registry. Also raises NotFound if there is no such branch, but the remote
-        may have one that this clone does not fetch.
+        If there is no such branch, returns None, or raises NotFound if the remote may have one that this clone does not
+        fetch. Also raises NotFound if the commit has no registry.
         """
         found = self._registry_at(self.find(), NotFound)
         if not found:

@@ -79,7 +79,7 @@ class RequiredSignatures:
         """Return the reason why the signature of the commit *id* does not count, or "".
 
         *data* are the bytes of the commit if it is not written yet. *before* is the commit whose rules and list of
-        signers decide, by default the first parent.
+        signers decide, by default the first parent. The key must also be listed for the time *now*, if there is one.
         """
         if data is None and now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -103,7 +103,8 @@ class RequiredSignatures:
         """Return the reason why the signature of the tag object *id* with the bytes *tag* does not count, or "".
 
         *commit* are the bytes of the commit that is tagged, if it is not written yet. *before* is the commit whose
-        rules and list of signers decide, by default the first parent of the tagged commit.
+        rules and list of signers decide, by default the first parent of the tagged commit. The key must also be listed
+        for the time *now*, if there is one.
         """
         if now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -144,7 +145,8 @@ class RequiredSignatures:
     def _unsigned(self, id: Oid, data: bytes, allowed: str, now: int | None = None) -> str:
         """Return the reason why the commit *id* is not signed by a key in the list of signers *allowed*, or "".
 
-        *data* are the bytes of the commit. The first commit of a branch needs no signature.
+        *data* are the bytes of the commit. The key must also be listed for the time *now*, if there is one. The first
+        commit of a branch needs no signature.
         """
         from gitmodel.git.signatures import object_signatures
 
