@@ -145,7 +145,8 @@ def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
 def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
     """Send a request for *path*, below the repository in the API, to the host, and return the decoded answer.
 
-    If the host answers 404 (not found), returns *missing*, or raises Refused if *missing* is None.
+    If the host answers 404 (not found), returns *missing*, or raises Refused if *missing* is None. Raises Unreachable
+    if the host does not answer or reports a temporary failure, Refused for another error.
     """
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"
