@@ -53,7 +53,10 @@ class Finding(Frozen):
 
 
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Return the problems of this clone, such as old locks, wrong stage tags and artifacts that *store* lacks."""
+    """Return the problems of this clone, such as old locks, wrong stage tags and artifacts that *store* lacks.
+
+    If *store* is None, does not look for artifacts.
+    """
     repository.git.check_settings()
     found = []
     for about, look in (

@@ -27,7 +27,7 @@ from gitmodel.registry.lists.selecting import parse_filter
 from gitmodel.registry.records.finding import existing_model
 from gitmodel.registry.writing.writer import Writer
 
-# Versions are read newest first, in pieces that double. So a page of the newest matches needs few reads.
+# Versions are read newest first, in pieces that double in size, so that few reads find the newest matches.
 _FIRST_PIECE, _PIECE = 20, 500
 
 

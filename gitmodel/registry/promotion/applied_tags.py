@@ -36,9 +36,9 @@ def set_tags(
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
     """Set and delete the stage tags that *choose* plans for the current snapshot, in one transaction.
 
-    If *rules*, also puts the rules on the branch in force, for later changes. Returns the stages whose tags moved, and
-    the stages whose tags this user may not move or cannot sign, each with the reason. Calls *choose* again if another
-    writer moves a ref first.
+    If *rules*, also puts the rules on the branch in force, by which later changes are judged. Returns the stages whose
+    tags moved, and the stages whose tags this user may not move or cannot sign, each with the reason. Calls *choose*
+    again if another writer moves a ref first.
     """
     repository.git.refuse_read_only()
 

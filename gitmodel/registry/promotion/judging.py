@@ -272,7 +272,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
 
 
 def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
-    """Return the other stages that *commit* changed for the same version as in the stage *ref*."""
+    """Return the other stages that *commit* changed and that had a version of the stage *ref*, before or after it."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return []

@@ -31,7 +31,10 @@ def plan_rollback(
     why: Justification = Justification(),
     leave: bool = False,
 ) -> Change[Promotion]:
-    """Plan to put the previous holder of *stage* back, or to revert its last change if this change does not count."""
+    """Plan to put the previous holder of *stage* back, or to revert the last changes of *stage* that do not count.
+
+    *why* and *leave* are as in `stages.rollback`.
+    """
     name = snapshot.current_name(model)
     undone = _plan_undoing(repository, snapshot, name, stage, why.reason)
     if undone is not None:

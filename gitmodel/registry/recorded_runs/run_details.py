@@ -55,7 +55,7 @@ def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 
 def with_details(record: RunRecord, store: Callable[[], ArtifactStore]) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps, if the record or *store* has them."""
+    """Return *record* with the inputs and outputs of its steps; if nothing has them, return it unchanged."""
     if record.details is None or any(step.inputs or step.outputs for step in record.steps):
         return record
     return load_details(record, store()) if store().holds(record.details) else record

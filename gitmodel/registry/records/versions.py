@@ -142,7 +142,10 @@ def update_version(
     description: str | None = None,
     tags: TagChanges = TagChanges(),
 ) -> int:
-    """Change the description and tags of a version, or name a version without a name. Return its number."""
+    """Change the description and tags of a version, or name a version without a name. Return its number.
+
+    None leaves a value unchanged. Raises Refused if the version already has another name than *name*.
+    """
     description = None if description is None else _text(description)
     tags = tags._replace(whole=None if tags.whole is None else read_words(tags.whole))
     return change_version(writer, ref, planning.plan_version_update, name=name, description=description, tags=tags)

@@ -133,7 +133,7 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """Plan the changes of this batch again on the newer *snapshot*, and call *question* with both together."""
+        """Plan the changes of this batch again on the newer *snapshot*, and call *question* with the planned state."""
         change = self._replay(snapshot)
         answer = question(_overlaid(snapshot, change))
         self._base, self._change = snapshot, change

@@ -20,7 +20,7 @@ class Writer(Protocol):
     """The operations by which the functions of this layer read and change a registry."""
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """Call *question* with a snapshot whose branch and tags match, and return its result. See `Repository.read`."""
+        """Call *question* with a snapshot and return its result, as `Repository.read` does for the same arguments."""
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
         """Do the same as `read`. From a registry by URL, this fetches stage tags only if *question* reads them."""
