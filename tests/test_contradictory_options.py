@@ -48,6 +48,20 @@ def test_options_that_contradict_each_other_are_refused(repo, capsys, command, n
         assert all(word in fail(capsys, 2, *shlex.split(command)) for word in named)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check ''", "plan ''", "apply ''", "apply iris ''", "stage show ''", "history ''", "history iris ''", "log ''",
+        "version list ''", "config ''", "verify ''", "runs show ''", "runs cells ''",
+        "runs logs ''", "runs packages ''", "propose ''",
+    ],
+)  # fmt: skip
+def test_an_empty_argument_is_refused_instead_of_taken_for_a_missing_one(repo, capsys, command):
+    """An unset variable in `git model check "$RANGE"` must not check the branch instead of the pull request."""
+    with refs_unchanged(repo):
+        assert "is empty\nhint: leave it out" in fail(capsys, 2, *shlex.split(command))
+
+
 def test_the_python_interface_refuses_the_same_contradictions(repo):
     with refs_unchanged(repo), Client(repo) as client:
         model, version = client.get_model("iris"), client.get_version("iris@1")

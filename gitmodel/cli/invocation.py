@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from gitmodel.cli.output import FORMATS, Output
 from gitmodel.errors import GitModelError, NotFound, UsageError
@@ -216,6 +217,22 @@ class Command(click.Command):
         super().__init__(*args, **{"add_help_option": False, **settings})
         self.example = example
         self.params += general_options(formats)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse *args*. Refuse an empty optional argument, which is more often an unset variable than a request.
+
+        For example, `git model check "$RANGE"` without a RANGE would check the branch instead of the pull request.
+        """
+        rest = super().parse_args(ctx, args)
+        for param in () if ctx.resilient_parsing else self.params:
+            if not isinstance(param, click.Argument) or param.required or param.name is None:
+                continue
+            value = ctx.params[param.name]
+            given = ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+            if given and "" in (value if isinstance(value, tuple) else (value,)):
+                name = param.human_readable_name.strip("[].")
+                raise UsageError(f"{name} is empty", hint="leave it out, or set the variable that it came from")
+        return rest
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example without line breaks, so that it can be copied."""

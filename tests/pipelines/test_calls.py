@@ -162,7 +162,6 @@ class TestResultsOfARun:
         code, out, _ = ask(capsys, "runs", "packages", run.id, "--filter", "name == 'pydantic'", "--format", "tsv")
         assert (code, out.splitlines()[1].split("\t")[0]) == (0, "pydantic")
         assert ask(capsys, "runs", "packages", "nothing")[0] == 3
-        assert ask(capsys, "runs", "packages", "")[0] == 3  # an empty variable of a script is not the newest run
 
 
 def test_outputs_of_a_failed_run_are_loaded_and_outputs_of_a_second_call_are_numbered(client):

@@ -243,7 +243,7 @@ def packages(invocation: Invocation, id: str | None, part: options.Part) -> None
     Default: the newest run.
     """
     client = invocation.client
-    found = client.get_run(_newest(client) if id is None else id)
+    found = client.get_run(id or _newest(client))
     part.print(
         invocation.output,
         [{"name": name, "version": version} for name, version in found.packages.items()],
