@@ -24,13 +24,13 @@ class _Entry(NamedTuple):
 
 
 def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* changes a stage that needs a proposal, or empties a later stage."""
+    """Raise Refused if `refuse_direct` or `refuse_emptied` does for *change*."""
     refuse_direct(snapshot, change)
     refuse_emptied(snapshot, change)
 
 
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* changes a `proposal_only` stage. The hint proposes the same change.
+    """Raise Refused if *change* changes a `proposal_only` stage. The hint is the command to run instead.
 
     Allows every change on the branch of a proposal, and changes of the stages in `change.admitted`.
     """

@@ -101,7 +101,10 @@ def _skipped_numbers(snapshot: Snapshot, model: str, wanted: int) -> Sequence[in
 def plan_change(
     snapshot: Snapshot, model: str, number: int, change: Callable[[VersionRecord], VersionRecord], *, what: str
 ) -> Change[int]:
-    """Replace the record of version *number* by the result of *change*. *what* is the subject of the commit."""
+    """Replace the record of version *number* by the result of *change*. *what* is the subject of the commit.
+
+    Raises Refused if *change* changes the artifacts and the version is in a stage, is archived or has an alias.
+    """
     snapshot.model(model)
     old = snapshot.present_version(model, number)
     new = change(old)
@@ -190,7 +193,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
     """Add artifact links to a version.
 
     Raises Conflict if the version has an artifact of the same name with other content, or an attachment of this name;
-    Refused if a stage or alias has the version.
+    Refused if the version is in a stage, is archived or has an alias.
     """
     new = tuple(links)
 
@@ -222,7 +225,10 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
 
 
 def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Remove an artifact link. Raises NotFound if there is no artifact *name*, Refused if a stage has the version."""
+    """Remove an artifact link. Raises NotFound if there is no artifact *name*.
+
+    Raises Refused if the version is in a stage, is archived or has an alias.
+    """
 
     def change(old: VersionRecord) -> VersionRecord:
         artifact(old, model, name)
