@@ -97,7 +97,7 @@ class Schema:
         self._tables = tuple(field.name for field in found if field.default_factory is dict)
 
     def default(self, name: str) -> Any:
-        """Return the default of the field *name*; {} if it has none."""
+        """Return the default of the field *name*; {} for a field with a `default_factory` or without default."""
         return self._defaults.get(name, {})
 
     def make(self, values: dict[str, Any]) -> Any:
