@@ -103,7 +103,7 @@ def _types(shape: Shape, hint: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _without_none(hint: Any) -> Any:
-    """Return the type T for `Annotated[T, ...]` and `T | None`; `Any` for a union of several types."""
+    """Return the type T for `Annotated[T, ...]` and `T | None`; `Any` for a union of several types; else *hint*."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if get_origin(hint) in (typing.Union, types.UnionType):
