@@ -92,7 +92,7 @@ def plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
 def plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Target]) -> Change[str]:
     """Plan to write *record*, the record of the run, with the current numbers of versions that a pull renumbered.
 
-    *chosen* has the versions that steps work on, by the reference at the start of the run.
+    *chosen* has the versions that steps work on, by `Target.reference`.
     """
 
     def now(target: Target) -> str | None:
@@ -109,7 +109,7 @@ def plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Targ
 def plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:
     """Plan the change *plan* of a step. If a rule refuses this change, plan nothing, and add the reason to *refused*.
 
-    *chosen* has the versions that steps work on, by the reference at the start of the run.
+    *chosen* has the versions that steps work on, by `Target.reference`.
     """
     if isinstance(plan.of, VersionRef):
         try:

@@ -51,9 +51,9 @@ class RunFailed(GitModelError):
 def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     """Run the steps of a pipeline, and commit their results and promotions in one transaction.
 
-    Raises UsageError before the first step for a pipeline that cannot run, RunFailed if a step fails, Conflict and
-    other errors if the results cannot be committed, and KeyboardInterrupt if the user interrupted the run. SIGTERM
-    interrupts the run, and then ends the process.
+    *executor* is a value for `choose_executor`. Raises UsageError before the first step for a pipeline that cannot run,
+    RunFailed if a step fails, Conflict and other errors if the results cannot be committed, and KeyboardInterrupt if
+    the user interrupted the run. SIGTERM interrupts the run, and then ends the process.
     """
     needs = job.graph.needs()
     choice = choose_executor(executor)
