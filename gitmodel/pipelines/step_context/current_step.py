@@ -75,10 +75,10 @@ def log_artifact_metadata(
 ) -> None:
     """Set metadata of *artifact*. If *artifact* is None, set metadata of the only output of the running step.
 
-    *artifact* belongs to the version that the step works on, or to *version*, as for `log_model_metadata`. Raises
-    NotFound for an unknown version or artifact. Raises UsageError for a value that a record cannot hold, and if
-    *artifact* is None and the step has no output or several. Artifacts that the step linked with
-    `get_step_context().link_artifact` are outputs, too.
+    *artifact* belongs to the version that the step works on, or to *version*. *version* and *renumbered* are those of
+    `log_model_metadata`. Raises NotFound for an unknown version or artifact. Raises UsageError for a value that a
+    record cannot hold. If *artifact* is None, also raises UsageError if *version* is given, or if the step does not
+    have exactly one output. Artifacts that the step linked with `get_step_context().link_artifact` are outputs, too.
 
     >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
     """
