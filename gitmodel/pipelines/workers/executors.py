@@ -68,7 +68,7 @@ class RunningExecutor:
 
 
 class ProcessWorkers(RunningExecutor):
-    """A pool of spawned processes. If a worker dies, a new pool replaces it."""
+    """A pool of spawned processes. If a worker dies, a new pool replaces the pool."""
 
     def __init__(self, count: int) -> None:
         super().__init__(_processes(count), count)

@@ -37,7 +37,7 @@ _redirection: _Redirection | None = None
 
 @contextmanager
 def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
-    """Copy everything that is printed in the block to *log*.
+    """Copy everything that is printed in the block to *log*. If *log* is None, copy nothing.
 
     *alone* is False if several steps run in this process. Then gitmodel writes what Python code prints to the log of
     the step in whose thread the code runs, and all other output to the logs of all running steps.

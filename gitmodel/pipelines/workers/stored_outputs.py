@@ -54,7 +54,7 @@ class NotStored(Exception):
     def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
         """Return *text*, the text of the error, extended by the paths of the kept values and a hint how to load them.
 
-        If *elsewhere* is True, the step ran on another machine, whose name the result has.
+        If *elsewhere* is True, the step ran on another machine, and the returned text names this machine.
         """
         kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
         lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"

@@ -124,7 +124,7 @@ def _run(
     stored: list[StoredOutput],
     log: LogWriter | None,
 ) -> StepResult:
-    """Run the step and return its result.
+    """Run the step and return its result. *own_step* is the step; if it is None, the worker imports the step.
 
     Adds the Secrets that the step makes to *made* at once, and to *secrets* when the step has ended. Adds each output
     to *stored* as soon as it is in the store.
