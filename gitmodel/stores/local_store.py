@@ -229,7 +229,10 @@ class LocalStore:
             self._folder.sync_folder(path.parent)
 
     def _replace(self, temporary: Path, path: Path) -> None:
-        """Replace a damaged object at *path* by *temporary*, where a rename replaces no file. Keep an intact object."""
+        """Store *temporary* at *path*, where a file exists that `os.replace` could not replace.
+
+        Deletes the existing file first if it is damaged. If it is intact, keeps it and deletes *temporary*.
+        """
         digest = PREFIX + path.parent.name + path.name
         try:
             self.path(digest)

@@ -39,8 +39,8 @@ def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
 class VerifyingReader(RawReader):
     """Reads *size* bytes by *fill*, which puts the next bytes into a buffer and returns their number.
 
-    If the bytes do not match *digest* or have another length, raises the error that *wrong* returns instead of
-    returning the last bytes. When the reader is closed, it calls *close*.
+    If the bytes do not match *digest* or have another length, does not return the last bytes, but raises the error that
+    *wrong* returns. When the reader is closed, it calls *close*.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class VerifyingReader(RawReader):
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
     """Yield the bytes of *source* in pieces, whose memory this function uses again for later pieces.
 
-    A piece is valid until the next piece is requested; from the first piece of `CHUNK` bytes on, until the second piece
-    after it is requested.
+    The caller may use a piece until it requests the next piece. The first piece of `CHUNK` bytes and all later pieces
+    stay valid longer: until the caller requests the second piece after them.
     """
     buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
     while count := read_into(buffer, source):

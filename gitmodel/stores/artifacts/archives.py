@@ -156,7 +156,11 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open and verify the export at *path*. Raises NotFound, Invalid, Unreachable."""
+    """Open and verify the export at *path*.
+
+    Raises NotFound if there is no such file, Invalid if it is not an intact export, Unreachable if it cannot be
+    read.
+    """
     if not path.is_file():
         what = f"{path} is not a file" if path.exists() else f"there is no file {path}"
         raise NotFound(what, hint=f"name an export, as `git model export` writes it{_OTHERS}")

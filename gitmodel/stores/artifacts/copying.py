@@ -23,8 +23,8 @@ def copy_artifacts(
 
     Each artifact is given as its digest, True for a folder, and the recorded size (None: unknown). Objects that the
     target has are not copied. Copies *jobs* objects at a time, and the manifests of folders after all files. *sent* is
-    called with the number of bytes whenever the target received some, or had an object already. Raises Invalid if an
-    artifact is damaged, NotFound if *source* lacks it, Unreachable.
+    called with the number of new bytes whenever *target* received some, and with the size of each object that *target*
+    had already. Raises Invalid if an artifact is damaged, NotFound if *source* lacks it, Unreachable if a store fails.
     """
 
     def copy(one: tuple[Digest, int]) -> None:

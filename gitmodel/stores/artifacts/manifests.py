@@ -15,7 +15,10 @@ MANIFEST_LIMIT = 256 << 20
 
 
 def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
-    """Return the file at the path *name* among the files of a folder. Raises NotFound, which shows similar names."""
+    """Return the file at the path *name* among the files of a folder.
+
+    Raises NotFound if the folder has no such file; the hint shows similar paths.
+    """
     for entry in entries:
         if entry.path == name:
             return entry
@@ -30,7 +33,10 @@ def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
 
 
 def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
-    """Return the files of the folder *digest*. Raises Invalid if *digest* is not a manifest, NotFound, Unreachable."""
+    """Return the files of the folder *digest*.
+
+    Raises Invalid if *digest* is not a manifest, NotFound if the store lacks it, Unreachable if the store fails.
+    """
     content = read_object(store, digest, MANIFEST_LIMIT, "a manifest")
     try:
         return parse_manifest(content)
@@ -41,7 +47,8 @@ def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ..
 def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
     """Return all bytes of an object, which should be *what*, such as "a manifest".
 
-    Raises Invalid if the object has more than *limit* bytes; NotFound, Unreachable.
+    Raises Invalid if the object is damaged or has more than *limit* bytes, NotFound if the store does not have it,
+    Unreachable if the store fails.
     """
     if (size := store.size(digest)) > limit:
         raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")
@@ -50,7 +57,10 @@ def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> 
 
 
 def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[ManifestEntry, ...]:
-    """Return the files of the folder *digest*, whose recorded size is *size*. Raises the errors of `manifest_of`."""
+    """Return the files of the folder *digest*, whose recorded size is *size* (None: unknown).
+
+    Raises Invalid if the files together do not have the size *size*, and the errors of `manifest_of`.
+    """
     entries = manifest_of(store, digest)
     if size is not None and (total := sum(entry.size for entry in entries)) != size:
         raise wrong_size(digest, size, total)

@@ -54,7 +54,8 @@ class _Stopped(Exception):
 class _Working:
     """Counts the running calls of `in_parallel`, so that it can wait for their end.
 
-    The thread pool does not wait for a thread whose start a signal interrupted.
+    The thread pool waits for its threads, but not for a thread that was being started when a signal such as Ctrl-C
+    raised an error in the main thread.
     """
 
     def __init__(self) -> None:

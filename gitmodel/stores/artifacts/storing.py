@@ -24,7 +24,7 @@ class StoredArtifact(NamedTuple):
     """An artifact in a store.
 
     For a folder, *digest* is the digest of the manifest, and *size* the total size of the files in bytes. *unportable*
-    are the paths of a folder that Windows does not support, each with the reason.
+    are those paths in the folder that Windows does not support, each with the reason.
     """
 
     digest: Digest
@@ -45,7 +45,8 @@ def put_path(
 ) -> StoredArtifact:
     """Store the file or folder *path*. For a folder, store every file, and last the manifest that names them.
 
-    If a symbolic link leads into the folder *follow_links*, the content of its target is stored.
+    A symbolic link is stored as the content of its target. `find_source` says which targets are allowed if *path* is a
+    link, `list_folder` says it for links in a folder; both depend on *follow_links*.
 
     Raises NotFound if *path* does not exist, UsageError for a file that cannot be stored, such as a large picture,
     Conflict for a file that changed while it was read, Refused for a git repository and, unless *allow_credentials* is

@@ -68,7 +68,10 @@ class _WriteBehind:
                 self._pool.shutdown()
 
     def write(self, chunk: memoryview) -> None:
-        """Write *chunk*, a piece from `verified_reading.chunks`, before that function uses its memory again."""
+        """Write *chunk*, a piece from `verified_reading.chunks`. A large piece may be written after this call returns.
+
+        The next call waits until the piece is written, because `chunks` then uses the memory of the piece again.
+        """
         if len(chunk) < CHUNK and self._pool is None:
             self._write(chunk)
             return

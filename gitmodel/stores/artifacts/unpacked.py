@@ -137,7 +137,10 @@ def _look(root: Path) -> _FolderContent:
 
 
 def _extra(content: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
-    """Return the paths in *content* that do not belong to the artifact; of such a folder, only its own path."""
+    """Return the paths in *content* that do not belong to the artifact.
+
+    For a folder that does not belong to it, returns the path of the folder, but no paths in the folder.
+    """
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     extra = {name for name in content.files if name not in paths}

@@ -71,7 +71,7 @@ def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> E
     """Look up the object at *uri*. Follows redirects only to the same host and to *trusted* URLs.
 
     Raises NotFound if there is no object, Refused if a server denies access or redirects to another URL, UsageError if
-    *uri* names a folder, Unreachable.
+    *uri* names a folder, Unreachable if the store or server fails.
     """
     return _kind_of(uri, trusted).look_up(uri, version_id)
 

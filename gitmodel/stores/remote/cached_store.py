@@ -74,7 +74,10 @@ class CachedStore(ForwardingStore):
         return self.cache.held(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
-        """Return True if the cache has a copy of at most *size* bytes. The origin raises the error for a longer one."""
+        """Return True if the cache has a copy of at most *size* bytes.
+
+        For a longer copy, returns False, so that the caller reads the origin, which raises the error for a wrong size.
+        """
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
 
@@ -113,7 +116,10 @@ class _Partial:
         return os.pread(self._descriptor, length, start)
 
     def write(self, content: memoryview, start: int) -> bool:
-        """Write *content* at *start*, the end of the file. If the disk is full or fails, delete it and return False."""
+        """Write *content* at *start*, the end of the file, and return True.
+
+        If the disk is full or fails, deletes the file and returns False.
+        """
         try:
             while content:
                 count = os.pwrite(self._descriptor, content, start)

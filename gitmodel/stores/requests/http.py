@@ -23,7 +23,7 @@ from gitmodel.stores.requests.server_attempts import PASSING, attempts
 BUFFER = 256 << 10
 _OLDEST = (8, 10)  # older versions of libcurl sign some queries incorrectly
 _IN_ADVANCE = 64 << 20  # for a longer body, no buffer is allocated before its bytes arrive
-_AT_ONCE = 1 << 20  # bodies up to this size are passed to libcurl at once
+_AT_ONCE = 1 << 20  # a longer body is passed to libcurl in pieces
 
 
 class Answer(NamedTuple):

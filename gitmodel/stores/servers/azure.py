@@ -62,7 +62,10 @@ class Container:
             return self._opened
 
     def do(self, work: Callable[[], _Result], about: str) -> _Result:
-        """Return the result of *work*. Raises FileNotFoundError for a missing blob, Unreachable for other errors."""
+        """Return the result of *work*, which is about the blob or container *about*, a name for messages.
+
+        Raises FileNotFoundError for a missing blob, Unreachable for other errors.
+        """
         errors = library("azure.core.exceptions", extra="azure")
         for last in attempts(self._attempts):
             try:
@@ -199,7 +202,10 @@ class AzureBackend(ExpiringUploads):
             return
 
     def ask(self, digest: Digest, operation: Callable[[Any], _Result]) -> _Result:
-        """Return the result of *operation* with Microsoft's client of the object. Raises FileNotFoundError."""
+        """Call *operation* with Microsoft's client of the object, and return its result.
+
+        Raises FileNotFoundError if the object does not exist.
+        """
         return self._do(lambda: operation(self._blob(digest)), digest)
 
     def _properties(self, digest: Digest) -> Any:

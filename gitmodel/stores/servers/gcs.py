@@ -62,7 +62,10 @@ class Bucket:
         body: bytes | bytearray = b"",
         allowed: tuple[int, ...] = (),
     ) -> Answer:
-        """Return the answer to a request. Raises Unreachable if its status is neither a success nor in *allowed*."""
+        """Return the answer to a request. Raises Unreachable if its status is neither a success nor in *allowed*.
+
+        *about* is the object that messages name, such as its digest; "" for a request about the bucket.
+        """
         if query:
             path += f"?{urlencode(query, quote_via=quote)}"
 

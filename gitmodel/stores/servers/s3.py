@@ -382,7 +382,10 @@ class S3Upload:
         """Do nothing: S3 lists the parts for a later attempt."""
 
     def _ended(self) -> None:
-        """Handle a missing upload: another writer has stored the object, or somebody aborted the upload."""
+        """Skip the rest of an upload that no longer exists, because another writer has stored the object.
+
+        Raises Unreachable if the server does not have the object: then somebody aborted the upload.
+        """
         require_stored(self._backend, self._digest, self._size)
         self._gone = True
 

@@ -283,7 +283,10 @@ class SftpUpload:
         """Do nothing: the file stays for a later attempt."""
 
     def _ended(self) -> None:
-        """Handle a missing file: another writer of the same object has renamed it, or somebody deleted it."""
+        """Skip the rest of an upload whose file is missing, because another writer of the object has renamed the file.
+
+        Raises Unreachable if the server does not have the object: then somebody deleted the file.
+        """
         require_stored(self._backend, self._digest, self._size)
         self._gone = True
 

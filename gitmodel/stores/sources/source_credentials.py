@@ -18,7 +18,10 @@ _SHOWN = 3
 
 
 def refuse_credentials(path: Path, name: str, follow_links: Path | None = None) -> None:
-    """Raise Refused if the file or folder *path*, the source of the artifact *name*, seems to hold credentials."""
+    """Raise Refused if the file or folder *path*, the source of the artifact *name*, seems to hold credentials.
+
+    Links may lead to the folder *follow_links*.
+    """
     if found := find_credentials(path, follow_links=follow_links):
         raise Refused(f"{describe_credentials(f'the artifact {name}', found)}; nothing was stored", hint=WAY_OUT)
 
@@ -38,7 +41,10 @@ def refuse_secrets(
 
 
 def holds_secret(secrets: SecretValues, path: Path, follow_links: Path | None = None) -> bool:
-    """Return True if a name or the bytes of a file at or below *path* hold the value of a Secret."""
+    """Return True if a name or the bytes of a file at or below *path* hold the value of a Secret.
+
+    Links may lead to the folder *follow_links*.
+    """
     place = find_source(path, follow_links)
     files = [(path.name, place)]
     if place.is_dir():
@@ -82,7 +88,8 @@ def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path 
 def _in_file(place: Path, shown: str, named: str, *, linked: bool = False) -> Iterator[str]:
     """Yield a text for each credential in the file at *place*.
 
-    *shown* is the path in this text, *named* the path before links were resolved.
+    *shown* is the path in this text, *named* the path before links were resolved. *linked* is True if a link led to the
+    file.
     """
     for what, line in credentials_in_file(_beginning(place, shown, linked), *{named, str(place)}):
         yield f"{_shown(redacted(shown))}{f' line {line}' if line else ''} ({what})"

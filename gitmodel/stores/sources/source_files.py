@@ -25,8 +25,8 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFDIR: "a folder",
 }
-# A file called HEAD belongs to a git repository if its content matches the pattern, and a file or folder with a name of
-# the set is beside it.
+# A file called HEAD belongs to a git repository if its content matches `_HEAD`, and its folder also contains a file or
+# folder with a name in `_BESIDE_HEAD`.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
 # gitmodel refuses a folder to which more links lead, because each level of links can double the number of files.
