@@ -122,7 +122,8 @@ def _description(
 ) -> str:
     """Return a description of the line in words, for screen readers. *numbers* are the *points* that have a value.
 
-    *unit* is the word for a point, such as "version". If *numbered* is True, the description names points by x.
+    *unit* is the word for a point, such as "version". If *numbered* is True, the description names points by x, as
+    in "version 3".
     """
     if not numbers:
         return f"No {unit} has a number."
@@ -160,7 +161,11 @@ def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, width: 
 
 
 def near_limits(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[tuple[str, float]]:
-    """Return those of *limits* that are near *values*: not further away than the range of *values* is wide."""
+    """Return those of *limits* that are near *values*.
+
+    A limit may be above the largest or below the smallest value by at most the difference of these two values or a
+    tenth of the largest, whichever is more.
+    """
     if not values:
         return []
     low, high = min(values), max(values)
@@ -238,7 +243,8 @@ def _place_labels(marks: Sequence[Mark], across: Scale) -> tuple[list[_Label], i
     """Return the position of a label for each mark, in the order of the versions, and the number of rows of labels.
 
     A label ends at the vertical line of its mark, or begins at the line if there is no room to the left. If a label
-    overlaps with labels of later versions, it is in a row below these labels, so that its line crosses none of them.
+    overlaps with labels of later versions, it is in a row below these labels, so that the line of its mark crosses none
+    of them.
     """
     placed: list[_Label] = []
     for mark in sorted(marks, key=lambda mark: -mark.x):

@@ -39,8 +39,9 @@ def lineage_graph(
 ) -> str:
     """Return a drawing of *lineage* as a graph. *links* maps the ids of nodes to the addresses of their pages.
 
-    If the lineage has more than *most* nodes, shows only the versions in use and the nodes that are nearest to the
-    root. If the boxes of a layer do not fit into *width*, they are in several rows.
+    If the lineage has more than *most* nodes, shows at most *most* of them: first versions in a stage or with an alias,
+    and the nodes on the way to them, then the nodes nearest to the version, run or artifact whose lineage it is. If the
+    boxes of a layer do not fit into *width*, they are in several rows.
     """
     part = nearest(lineage, most)
     nodes = {node.id: node for node in part.nodes}
@@ -172,7 +173,10 @@ def _texts(node: Node, root: str, name: str) -> tuple[str, str]:
 
 
 def _outline(node: Node, place: _Place, weight: float) -> Iterator[str]:
-    """Yield the shape of the box of *node*: a version has double sides, a run round ends, an artifact a bent corner."""
+    """Yield the shape of the box of *node*: a version has double sides, a run round ends, an artifact a bent corner.
+
+    *weight* is the width of its lines in pixels.
+    """
     wide, high = _BOX
     dashes = "4 3" if node.missing else None
     style = {**_SHAPE, "stroke_width": short(weight), "stroke_dasharray": dashes}

@@ -132,7 +132,10 @@ def _ends(span: Span, scale: Scale) -> tuple[float, float]:
 
 
 def _block(span: Span, start: float, end: float, top: float) -> str:
-    """Return the block of *span* from the pixel *start* to *end*. If the span has not ended, it ends in a point."""
+    """Return the block of *span* from the pixel *start* to *end*.
+
+    If the span has not ended, the right side of the block has the shape of an arrowhead.
+    """
     is_open = span.end is None
     is_pending = span.state == PENDING
     tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"
