@@ -85,7 +85,10 @@ def export_board(
 
 
 def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, report: Report) -> Exported:
-    """Write the pages of each of *clients*, which have the prefix of its pages as keys ("" or "NAME/"), to *folder*."""
+    """Write the pages of the registries of *clients* to *folder*.
+
+    The key of each client is the folder of its registry's pages in the site: "" or "NAME/".
+    """
     for client in clients.values():
         if folder.resolve().is_relative_to(client.repository.common_dir.resolve()):
             raise Refused(f"{folder} is in the folder of git", hint="nothing was written; name another folder")
@@ -129,7 +132,8 @@ class _Export:
         self._folders: set[str] = set()
         self._written: list[str] = []
         self._has_changed = False
-        # All pages of the site, by the path of the page's file. None is the page of the board.
+        # The renderer, kind and parameters of each page of the site, by the path of the page's file; None for the
+        # board.
         self._planned = dict(self._plan())
 
     def is_current(self) -> bool:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from gitmodel.web.registry_data.version_facts import VersionFacts
 from gitmodel.web.rendering.dependencies import Question
 
-# The files of the state. The file new-files.json exists only while an export renames files into place, or after it was
-# killed.
+# The files of the state. The file new-files.json exists only while an export renames files into place, or if an export
+# was killed meanwhile.
 _STATE, _FACTS, _NEW = "state.json", "facts.json", "new-files.json"
 
 

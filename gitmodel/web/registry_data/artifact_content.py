@@ -15,7 +15,7 @@ _TEXTS = frozenset({"csv", "json", "log", "md", "text", "toml", "tsv", "txt", "y
 
 
 class Picture(Frozen):
-    """A picture: the *ending* of a file name for its format, which its content decides, and its size in pixels."""
+    """A picture: the *ending* of file names for its format, which is read from its content, and its size in pixels."""
 
     ending: str
     width: int
@@ -46,7 +46,10 @@ def read_picture(data: bytes) -> Picture | None:
 
 
 def picture_file(link: ArtifactLink, data: bytes | None) -> str:
-    """Return the file name in the site of an artifact with the content *data*; "" if pages show no such picture."""
+    """Return the file name in the site of an artifact with the content *data*.
+
+    Returns "" if *data* is None or is not a picture that pages show (see `read_picture`).
+    """
     found = read_picture(data) if data is not None else None
     return f"{link.digest.removeprefix('sha256:')}.{found.ending}" if found is not None else ""
 

@@ -101,7 +101,7 @@ class ArtifactData(HistoryData):
         return next(iter(self.holders_of(digest)), None)
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return model and number of each version whose run read an object with *digest*, from the newest run on.
+        """Return model and number of each version whose run read an object with *digest*, newest run first.
 
         A run that made an object itself does not count as its reader.
         """

@@ -56,7 +56,10 @@ def remembered(
 
 
 class Places(NamedTuple):
-    """The *stage* and the *aliases* that a version has in force, and the states that are *pending*."""
+    """The *stage* and the *aliases* that a version has in force.
+
+    *pending* has the states of the stages and aliases that the version enters or leaves by a pending change.
+    """
 
     stage: str | None = None
     aliases: tuple[str, ...] = ()
@@ -129,12 +132,15 @@ class VersionData:
         return found
 
     def is_version(self, model: str, word: str) -> bool:
-        """Return True if MODEL@WORD can be a reference of the registry."""
+        """Return True if MODEL@WORD may be a reference to a version.
+
+        This is so if *model* exists, and *word* is the name of a stage, alias or version of any model, or "latest".
+        """
         return model in self.references[0] and word in self.references[1]
 
     @cached_property
     def references(self) -> tuple[Mapping[str, None], Mapping[str, None]]:
-        """The names of models, and the names of their stages, aliases and versions."""
+        """The names of models; and "latest" with the names of stages, aliases and versions of all models."""
         places = sorted({state.name for view in self.models.values() for state in view.stages})
         facts = (self.facts(model).values() for model in self.models)
         names = sorted({each.name for versions in facts for each in versions if each.name and not each.deleted})
@@ -271,7 +277,10 @@ class VersionData:
 
     @property
     def stages(self) -> Sequence[StageRules]:
-        """The stages with their rules, in order. If a shallow clone hides the rules, the stages have only names."""
+        """The stages with their rules, in the order in which `gitmodel.toml` lists them.
+
+        If a shallow clone hides the rules, the stages have only names.
+        """
         return self._stages[0]
 
     @property

@@ -16,13 +16,16 @@ from gitmodel.web.pages.of_model.history import HistoryEvent
 WIDE = 1152
 NARROW = 328
 
-# Returns the relative address of a page, which is called by the name of its kind and its parameters as keywords; "" if
-# there is no such page.
+# A function that gets the name of a kind of page, and the parameters of a page as keywords. It returns the relative
+# address of this page; "" if there is no such page.
 Link = Callable[..., str]
 
 
 def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: str, link: Link) -> Markup:
-    """Return *events* as swim lanes of the stages. *model* is "" for the stages of all models."""
+    """Return *events* as swim lanes, without events in lanes that are not in *lanes*.
+
+    A lane has the name of a stage or alias. If *model* is "", the name of the model is before it.
+    """
     spans = [_span(event, bool(model), link) for event in events if event.version is not None]
     spans = [span for span in spans if span.lane in lanes]
     title = f"Stages of {model or 'all models'} over time"
@@ -30,7 +33,10 @@ def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: st
 
 
 def draw_lineage(lineage: Lineage, link: Link, most: int = MOST_NODES) -> Markup:
-    """Return the graph of *lineage* with links to versions and runs, and from artifacts to their first versions."""
+    """Return the graph of *lineage* with links to versions and runs, and from artifacts to their first versions.
+
+    `lineage_graph` says which nodes are shown if there are more than *most*.
+    """
     return _in_both_widths(lambda width: lineage_graph(lineage, links=_links(lineage, link), most=most, width=width))
 
 

@@ -166,7 +166,10 @@ def _current(item: Page, page: Page, of: Parameters) -> str:
 
 
 def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, Any]:
-    """Return the variables of `layout.html` for the page in *file*, without links to other pages."""
+    """Return the variables of `layout.html` for the page in *file*, without links to other pages.
+
+    *kind* is the name of the kind of page, which the template puts into a class for the style sheet.
+    """
     return {
         "site": options,
         "root": "../" * file.count("/"),
@@ -280,7 +283,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _when(moment: datetime | None, shown: str = "%Y-%m-%d %H:%M") -> Markup | str:
-    """Return *moment* as an HTML element `time`, whose text has the format *shown*."""
+    """Return *moment* as an HTML element `time`, whose text is in UTC in the format *shown*; "" for None."""
     if moment is None:
         return ""
     utc = moment.astimezone(timezone.utc)

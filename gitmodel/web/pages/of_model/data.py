@@ -21,9 +21,10 @@ class DataFile(Frozen):
 
     *numbers*, *created*, *tags*, *description*, *code* and each list in *metrics* have one value for each version, in
     the order of *numbers*. *tagset* has all tags, and *tags* has for each version the positions of its tags in
-    *tagset*. *limits* has, by the key of the number, the limits of gates to draw into its chart, each with a label.
-    *names*, *stage*, *pending* and *aliases* are by number, and leave out versions that have none. *pages* are the
-    numbers of the versions that have a page of their own; None if all versions have one.
+    *tagset*. *limits* has, for each key of *metrics* that gates limit, these limits and their labels, to be drawn into
+    the chart of the key. *names*, *stage*, *pending* and *aliases* are by the number of the version, and leave out
+    versions that have none. *pending* has the stages and aliases that the version will have after `git model apply`.
+    *pages* are the numbers of the versions that have a page of their own; None if all versions have one.
     """
 
     model: str

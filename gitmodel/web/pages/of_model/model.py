@@ -117,7 +117,10 @@ def _chart(registry: RegistryData, model: str) -> Chart | None:
 
 
 def gate_lines(registry: RegistryData, model: str) -> dict[str, tuple[tuple[str, float], ...]]:
-    """Return the limits that current gates set for numbers of *model*, with labels, by key. Far limits are left out."""
+    """Return the limits that current gates set for numbers of *model*, with labels, by the key of the number.
+
+    Leaves out limits that are far from the numbers of all versions, as `near_limits` does.
+    """
     found: dict[str, list[tuple[str, float]]] = {}
     for stage in registry.stages:
         for limit in registry.limits(stage.name):
@@ -146,7 +149,7 @@ def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -
 
 
 class ComparePage(Frozen):
-    """The model whose versions are compared, and two versions as an example, or () if it has fewer."""
+    """The model whose versions are compared. The *example* is its two newest versions; () if it has fewer."""
 
     model: str
     title: str

@@ -32,8 +32,8 @@ class ArtifactRow(Frozen):
     """An artifact or attachment, with the command that downloads it and the Python expression that loads it.
 
     If the site may show artifacts, *picture* is the file in the site for an artifact that is a picture, and *text* is
-    the content of a small text. *before* is the digest that the artifact of this name has in the previous holder of the
-    stage, "" if that version has no artifact of this name.
+    the content of a small text. *before* is the digest that the artifact of this name has in the version that
+    `Predecessor` describes; "" if there is no such version, or if it has no artifact of this name.
     """
 
     name: str
@@ -51,10 +51,10 @@ class ArtifactRow(Frozen):
 
 
 class Change(Frozen):
-    """A value of the metadata that differs from the previous holder: its *old* and *new* value.
+    """A value of the metadata that differs: *old* in the version that `Predecessor` describes, *new* in this version.
 
-    A number has a *change*. *movement* is "worse" for a number that moved in the direction in which a gate of the stage
-    fails, "better" for one that moved in the other direction, else "".
+    *change* is the difference of two numbers as text. *movement* is "worse" for a number that moved in the direction in
+    which a gate of the stage in `Predecessor` fails, "better" for one that moved in the other direction, else "".
     """
 
     name: str
@@ -122,7 +122,7 @@ class HistoryLine(Frozen):
 
 
 class VersionPage(Frozen):
-    """A version with everything that its record says, and its differences from the previous holder of its stage.
+    """A version with everything that its record says, and its differences from the version that it replaced.
 
     *history_fault* is the reason why the history is not complete, or "".
     """
@@ -289,7 +289,10 @@ def _change_line(change: VersionChange) -> HistoryLine:
 
 
 def _field_lines(changes: Sequence[FieldChange]) -> Iterator[FieldLine]:
-    """Yield a line for each changed field; of an artifact or attachment with another digest, only for the digest."""
+    """Yield a line for each changed field.
+
+    If the digest of an artifact or attachment changed, yields no lines for the other fields of this artifact.
+    """
     linked = {one.field[: -len(".digest")] for one in changes if one.field.endswith(".digest")}
     for one in changes:
         kind, _, name = one.field.partition(".")
@@ -327,8 +330,9 @@ def _predecessor(registry: RegistryData, new: VersionRecord, event: StageEvent, 
 
 
 def _replaced(registry: RegistryData, view: VersionView) -> tuple[StageEvent, VersionRecord] | None:
-    """Return the change by which the version replaced another one in its highest stage, and the record of that one.
+    """Return the change by which the version replaced another one in a stage, and the record of that other version.
 
+    If the version did so several times, chooses the stage that is last in `RegistryData.stages`, and its newest change.
     Returns None if the version replaced none, or if the other version is deleted or damaged.
     """
     number = view.record.number

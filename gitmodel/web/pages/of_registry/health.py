@@ -22,7 +22,10 @@ class Finding(Frozen):
 
 
 class WaitingChange(Frozen):
-    """A recorded change of a stage or alias that is not in force: both versions, and the reason."""
+    """A recorded change of a stage or alias that is not in force, and the reason.
+
+    *recorded* is the version that the change puts there, *in_force* the version that readers get until then.
+    """
 
     model: str
     stage: str

@@ -26,7 +26,8 @@ class ModelRow(Frozen):
     """A model in the table. Its last change was at the time *changed*, and *change* says what it was.
 
     *metric* is the key of the model's headline number. *value_of* is the newest version that has this number, and
-    *value* is the number. *held* is the number of the version in the last stage of the registry, such as production.
+    *value* is the number. *held* is the headline number of the version in the last stage of the registry, such as
+    production.
     *trend* has the numbers of the newest versions, oldest first.
     """
 
@@ -97,7 +98,10 @@ def _row(registry: RegistryData, name: str) -> ModelRow:
 
 
 def _held(registry: RegistryData, pills: Sequence[StagePill], values: Mapping[int, float]) -> HeldNumber | None:
-    """Return the headline number of the version in the last stage of the registry; None if there is none."""
+    """Return the headline number of the version in the last stage of the registry.
+
+    Returns None if this stage is empty, or if the version in it does not have this number.
+    """
     last = [stage.name for stage in registry.stages][-1:]
     held = [(p.name, p.version) for p in pills if p.version is not None and p.name in last and not p.alias]
     return next((HeldNumber(stage, of, values[of]) for stage, of in held if of in values), None)

@@ -170,7 +170,11 @@ def read(registry: RegistryData, id: str) -> RunPage:
 
 
 def _seconds(record: RunRecord) -> float:
-    """Return the duration of a run. Its times are whole seconds, so a shorter run lasts as long as its steps."""
+    """Return the duration of a run in seconds.
+
+    Records have times in whole seconds. If a run began and ended in the same second, returns the total duration of its
+    steps.
+    """
     whole = (record.finished - record.started).total_seconds()
     return whole or round(sum(step.seconds for step in record.steps), 3)
 

@@ -29,7 +29,7 @@ class Holder(Frozen):
 
 
 class BoardRow(Frozen):
-    """A model with a holder for each stage of the board; None for a stage without a version and a pending change."""
+    """A model with a holder for each stage of the board; None for an empty stage without a pending change."""
 
     model: str
     title: str
