@@ -48,8 +48,9 @@ def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) ->
 def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Unpack the folder *digest* to *place*, or verify an existing folder there and replace files that differ.
 
-    Several threads and processes may do this at the same time: the folder appears when it is complete, and is never
-    empty. Deletes files in the folder that do not belong to the artifact. Raises the errors of `get_folder`.
+    Several threads and processes may do this at the same time: the folder appears only when it is complete, and wrong
+    files in an existing folder are replaced one by one. Deletes files in the folder that do not belong to the artifact.
+    Raises the errors of `get_folder`.
     """
     if not _is_real_folder(place):
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may have replaced it

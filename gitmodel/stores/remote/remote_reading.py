@@ -104,5 +104,5 @@ class RemoteReader(RawReader):
 
 
 def _length(start: int) -> int:
-    """Return the length of the range at *start*. It ends at a multiple of `RANGE`."""
+    """Return the length of the range at *start*. The range ends at a multiple of `RANGE`."""
     return RANGE - start % RANGE

@@ -100,8 +100,9 @@ class Server:
     ) -> Answer:
         """Send a request, repeatedly if necessary, and return the answer.
 
-        Each attempt calls *headers* and *key* again. *what* is the subject of the request in messages. Raises
-        Unreachable if there is no answer, or if the server keeps failing.
+        Each attempt calls *headers* and *key* again. *what* is the subject of the request in messages. Returns
+        the last answer if its status is still in `PASSING`. Raises Unreachable if the last attempt gets no answer, or
+        if the certificate or the URL is invalid.
         """
         url = self.base + path
         return self._ask(lambda: Request(method, url, headers(), body, key() if key else None), self._proxy, what)

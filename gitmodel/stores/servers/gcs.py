@@ -241,8 +241,9 @@ class GcsBackend(ExpiringUploads):
         """Send *content* as the bytes *range* of an upload, or ask for the progress of the upload.
 
         *where* is the address of the session. *range* has the form of `Content-Range`; `*/SIZE` without *content* asks
-        for the progress. The answer has the status 308 and the progress, 200 if the upload is complete, or the status
-        of an error that the caller handles.
+        for the progress. *hashed* is the MD5 of the whole object in Base64, which Google compares when the upload is
+        complete; "" for parts before the last one. The answer has the status 308 and the progress, 200 if the upload is
+        complete, or the status of an error that the caller handles.
         """
         headers = {"content-range": f"bytes {range}", **({"x-goog-hash": f"md5={hashed}"} if hashed else {})}
         return self.bucket.request(

@@ -225,7 +225,10 @@ def _walk(root: Path, follow_links: Path | None) -> Iterator[SourceFile]:
 
 
 def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> None:
-    """Refuse the link *path* to the folder *place*: UsageError if *follow_links* is None, Refused if it is `.git`."""
+    """Raise an error for the link *path* to the folder *place*, unless the link may be followed.
+
+    The error is UsageError if *follow_links* is None, Refused if *place* is the `.git` of a repository.
+    """
     if follow_links is None:
         raise UsageError(
             f"{_shown(path)} is a link to a folder",
