@@ -43,7 +43,10 @@ class SiteOptions(Frozen, kw_only=True):
 
 
 def read_verified(path: Path) -> VerifiedArtifacts:
-    """Return the result in the file *path*. Raises NotFound if it cannot be read, UsageError for other content."""
+    """Return the result of `git model verify --format json` in the file *path*.
+
+    Raises NotFound if the file cannot be read, UsageError if it has other content.
+    """
     try:
         found = json.loads(path.read_bytes())
         faulty = tuple(

@@ -60,7 +60,7 @@ class SiteState:
         self.pages[file] = [self._places.setdefault(question, len(self._places)) for question in questions]
 
     def begin_after(self, old: SiteState) -> None:
-        """Begin with the questions of *old* in their order, so that positions in `old.pages` are right in `pages`."""
+        """Begin with the questions of *old* in their order, so that values of `old.pages` can be copied to `pages`."""
         self._places = {question: place for place, question in enumerate(old.questions)}
 
     def complete(self, fingerprint: Callable[[Question], str]) -> None:

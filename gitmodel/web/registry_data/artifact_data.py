@@ -41,8 +41,8 @@ class ArtifactData(HistoryData):
     def package_runs(self, id: str) -> tuple[RunView | None, RunView]:
         """Return two runs of the pipeline of the run *id*: the run before it, and the first run with the same packages.
 
-        The second is the run *id* itself or, if the runs before it had the same packages without interruption, the
-        first of these. Runs without a list of packages are left out.
+        The second is the oldest run from which on all runs up to the run *id* had the same packages; it may be the run
+        *id* itself. Runs without a list of packages are left out.
         """
         return self._package_runs[id]
 

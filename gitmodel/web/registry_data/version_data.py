@@ -235,7 +235,8 @@ class VersionData:
     def versions(self, model: str) -> Mapping[int, VersionView]:
         """Return the versions of *model* by number, newest first, without deleted and damaged versions.
 
-        Raises NotFound. The record of a version is read only when the caller takes the version from the mapping.
+        The record of a version is read only when the caller takes the version from the mapping. Raises NotFound if
+        there is no such model.
         """
         self.model(model)
         return _Versions(self, model)

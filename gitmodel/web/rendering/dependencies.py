@@ -206,7 +206,7 @@ def _fingerprint(answer: object) -> str:
 
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    """Return the names of the fields of a class, without private fields, because a handle has its registry in one."""
+    """Return the names of the fields of a class, without private fields, such as the registry of a handle."""
     return tuple(field.name for field in fields(kind) if not field.name.startswith("_"))
 
 

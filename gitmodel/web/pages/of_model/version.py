@@ -108,7 +108,8 @@ class FieldLine(Frozen):
 class HistoryLine(Frozen):
     """An event in the history of a version: *what* happened in words, who did it and why.
 
-    If the event changed the record of the version, *fields* has the changes, and *more* is how many it leaves out.
+    If the event changed the record of the version, *fields* has the changes, and *more* is the number of changes that
+    *fields* leaves out.
     """
 
     when: datetime

@@ -235,7 +235,10 @@ def _change(registry: RegistryData, change: PlannedChange) -> StageChange:
 
 
 def _better(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
-    """Yield, for each number that a gate reads, the best version, if it is neither the new nor the current one."""
+    """Yield, for each number that a gate limits, a text with the version that has the best value of all versions.
+
+    Yields nothing for a number that the new version lacks, or whose best value the new or the current version has.
+    """
     limits = {limit.key: limit for limit in gate_limits(change.outcomes)}
     for key, limit in limits.items() if change.model in registry.models else ():
         numbers = registry.numbers(change.model).get(key, {})

@@ -8,7 +8,11 @@ from gitmodel.hosts.addresses import find_host
 
 
 class CodeState(Frozen):
-    """The commit of the code, and its state. *url* is the page of the commit on the host; "" for an unknown host."""
+    """The *commit* of the code. *dirty* is True if the work tree had uncommitted changes.
+
+    *snapshot* is the commit that contains these changes, "" if there is none. *url* is the page on the host of
+    *snapshot*, or else of *commit*; "" for an unknown host.
+    """
 
     commit: str
     url: str
@@ -18,7 +22,7 @@ class CodeState(Frozen):
 
 
 def code_state(code: Code | None) -> CodeState | None:
-    """Return the state of *code*, which is from a record; None if it names no commit."""
+    """Return the state of *code*, which is from a record; None if *code* names no commit."""
     if code is None or code.commit is None:
         return None
     repository = code.repository or ""
