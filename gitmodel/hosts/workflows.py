@@ -27,7 +27,7 @@ _WORKFLOWS = {
 # because the team edits it.
 _TEAM_FILES = {
     "github": (".github/workflows/gitmodel-deploy.yml", "github-deploy.yml"),
-    "gitlab": (".gitlab-ci.yml", "gitlab-ci.yml"),
+    "gitlab": (".gitlab-ci.yml", "gitlab-deploy.yml"),
     "forgejo": (".forgejo/gitmodel-deploy.sh", "forgejo-deploy.sh"),
 }
 _SITE_PARTS = {NO_SITE: (), ARTIFACT: ("site",), PUBLISHED: ("site", "publish")}

@@ -590,7 +590,7 @@ class TestInstalling:
         ("github-workflows", HOSTS / "github.yml"),
         ("github-workflows", HOSTS / "github-deploy.yml"),
         ("github-actions", ROOT / "action.yml"),
-        ("gitlab-ci", HOSTS / "gitlab-ci.yml"),
+        ("gitlab-ci", HOSTS / "gitlab-deploy.yml"),
         ("gitlab-ci", HOSTS / "gitlab.yml"),
         ("github-workflows", ROOT / "examples/nightly/github.yml"),
         ("gitlab-ci", ROOT / "examples/nightly/gitlab-ci.yml"),
