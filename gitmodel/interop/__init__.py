@@ -1,1 +1,4 @@
-"""Other registries: importing their models, and a plug-in that lets MLflow use gitmodel. Both use only the client."""
+"""Other registries: importing their models, and a plug-in that lets MLflow use gitmodel.
+
+Both read and write registries of gitmodel only through its client.
+"""

@@ -1,4 +1,7 @@
-"""Converting runs and versions of another registry to records, with the values that fit into a record. Pure."""
+"""Converting runs and versions of another registry to the content of records. Pure.
+
+Values that do not fit into the record of a version go to an attachment.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,9 @@ UNFIT = "mlflow-values"
 
 
 class Draft(Frozen):
-    """The parts of a version, its run and its attachment that an import writes.
+    """The content that an import writes for one version: of its record, of the record of its run, and of an attachment.
 
-    *unfit* is the JSON file with the values that are too long for records; b"" if there are none.
+    *unfit* is the content of the attachment: JSON with the values that are too long for records; b"" if there are none.
     """
 
     description: str
@@ -117,9 +120,10 @@ def _draft_run(
 
 
 def fit_values(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return those of *values* that fit into a record, and those that are too long. Neither contains credentials.
+    """Return those of *values* that fit into a record, and those that are too long.
 
-    Adds notes about the values that are too long or look like credentials to *notes*.
+    Values that look like credentials are in neither. Adds notes about the values that are too long or look like
+    credentials to *notes*; *subject* is the model or version that the notes name.
     """
     clean, secrets = without_credentials(values)
     notes += [Note("left out", f"{subject} {key}", f"it looks like {form}") for key, form in secrets]

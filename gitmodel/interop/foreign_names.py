@@ -15,7 +15,7 @@ from itertools import count
 from gitmodel.domain.schema.names import MAX_LENGTH, fault_in, suggest
 
 _MAPPED = re.compile(r".+-[0-9a-f]{8}")
-# `original_name` compares a name with this number of mapped names.
+# The number of mapped names of a title with which `original_name` compares the name of a model.
 _MOST_TAKEN = 100
 
 
@@ -29,10 +29,10 @@ def is_plain(name: str) -> bool:
 
 
 def candidate_names(name: str) -> Iterator[str]:
-    """Yield names that gitmodel can use for a model called *name* in another registry, best first.
+    """Yield names that gitmodel can use for a model called *name* in another registry.
 
-    The caller takes the first one that is free. A model may already have the name *name*, in upper or lower case, and a
-    deleted model may have had it.
+    The first is *name* itself if gitmodel can use it; the others are mapped names. The caller takes the first
+    one that is free: no model has it, in upper or lower case, and no deleted model had it.
 
     >>> names = candidate_names("my model")
     >>> next(names), next(names)

@@ -54,9 +54,10 @@ class HeldModel(Frozen):
 
 
 class Target(Frozen):
-    """The target registry, into which models are imported: its models by name, and its exclusive stages in order.
+    """The target registry, into which models are imported: its models by name, and its exclusive stages.
 
-    *alias_fault* returns the reason why a word cannot be an alias in this registry, or None.
+    *stages* are in the order in which `gitmodel.toml` lists them. *alias_fault* returns the reason why a word
+    cannot be an alias in this registry, or None.
     """
 
     models: Mapping[str, HeldModel]
@@ -65,9 +66,10 @@ class Target(Frozen):
 
 
 class Choices(NamedTuple):
-    """The user's choices: the names of *models* to import (empty: all), and if *prompts* are imported, too.
+    """The user's choices: the names of *models* to import (empty: all).
 
-    *words* maps stages and aliases of the source to stages of the target.
+    If *prompts* is True, prompts are imported, too. *words* maps stages and aliases of the source to stages of
+    the target.
     """
 
     models: tuple[str, ...] = ()
@@ -78,9 +80,9 @@ class Choices(NamedTuple):
 class ModelPlan(Frozen):
     """The plan for the import of the model *source* as the model *name* of the target registry.
 
-    *new* are the versions to create, in order. Those that are deleted in the source become deleted versions. *gaps* are
-    the missing numbers between them, which also become deleted versions. *known* are versions that were imported
-    before. *stages* and *aliases* are those to set, each with the number of a new version.
+    *new* are the versions to create, by number; those deleted in the source become deleted versions. *gaps* are the
+    numbers between them that the source lacks, which also become deleted versions. *known* are versions that were
+    imported before. *stages* and *aliases* are those to set, each with the number of a new version.
     """
 
     source: SourceModel
@@ -95,7 +97,7 @@ class ModelPlan(Frozen):
 
 
 class ImportPlan(Frozen):
-    """The plans for the imports of all chosen models, and notes on models and words that are left out."""
+    """The plans for the imports of all chosen models, and notes on models and --map options that are left out."""
 
     models: tuple[ModelPlan, ...]
     notes: tuple[Note, ...]
@@ -187,7 +189,7 @@ def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
 class _ModelImport(Frozen):
     """The import of the model *source* as *name*.
 
-    *held* is the target's model *name*, *new* are the numbers to create.
+    *held* is the target's model *name*, *new* are the numbers of the versions to create.
     """
 
     source: SourceModel
@@ -286,7 +288,7 @@ def _sort_versions(
 def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[Note]]:
     """Return the stages to set, each with the number of a new version, and notes on stages that are not set.
 
-    Archived versions come first.
+    Versions to archive come first, then the exclusive stages in the order of the target.
     """
     wanted, notes = _wanted_stages(one)
     order = (ARCHIVED, *one.target.stages)
@@ -315,7 +317,7 @@ def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[N
 def _wanted_stages(one: _ModelImport) -> tuple[dict[int, list[str]], list[Note]]:
     """Return the stages of the target for each version, by its number, and notes on stages that the target lacks.
 
-    If the user maps an alias to a stage, only the version with this alias gets the stage.
+    If the user maps an alias to a stage, the version with this alias gets the stage, and no other version does.
     """
     wanted: dict[int, list[str]] = {}
     notes = list[Note]()

@@ -42,9 +42,9 @@ _AT_ONCE = 100
 class ImportedModel(Frozen):
     """The result of the import of the source's model *source* as the model *name* of the target registry.
 
-    *versions*, *deleted*, *runs* and *artifacts* are numbers of created versions, deleted versions, runs and artifacts.
-    *known* is the number of versions that were imported before. *stages* and *aliases* map those that were set to the
-    numbers of their versions.
+    *versions*, *deleted*, *runs* and *artifacts* say how many versions, deleted versions, runs and artifacts the import
+    created, and *known* how many versions an earlier import created. *stages* and *aliases* map each stage and alias
+    that was set to the number of its version.
     """
 
     source: str
@@ -76,10 +76,10 @@ def import_models(
 ) -> ImportReport:
     """Import those models of *reader* that *choices* select, and return the report.
 
-    Idempotent: versions that were imported before are not imported again. If *dry_run* is True, nothing is written.
-    *progress* is called with the number of versions that are done and the number of all versions. Raises the errors of
-    *reader* and of writing. Versions that were committed before the error stay, and a second import continues after
-    them.
+    Idempotent: versions that were imported before are not imported again. If *with_artifacts* is True, the files
+    of versions are stored as artifacts. If *dry_run* is True, nothing is written. *progress* is called with the number
+    of versions that are done and the number of all new versions. Raises the errors of *reader* and of writing. Versions
+    that were committed before an error stay, and a second import continues after them.
     """
     plan = plan_import(reader.models(), client.writer.read(_target_in), choices)
     work = _Import(client, reader, with_artifacts, progress, sum(len(model.new) for model in plan.models))
@@ -144,7 +144,7 @@ class _Import:
         return self._result(plan, tally)
 
     def write(self, plan: ModelPlan) -> ImportedModel:
-        """Import the model of *plan*: write its versions, stages and aliases, then proposals for reviewed stages."""
+        """Import the model of *plan*: write its versions, stages and aliases, and propose stages that need a review."""
         tally = _Tally()
         proposed: list[tuple[str, int]] = []
         if plan.is_new and self._client.writer.read(lambda snapshot: not snapshot.commit):
@@ -174,7 +174,7 @@ class _Import:
     def _changing(self, plan: ModelPlan, chunk: Sequence[SourceVersion]) -> Iterator[Client]:
         """Yield a client whose changes during the block become one commit, for the versions *chunk* of *plan*.
 
-        Raises Conflict if another writer changed the same model meanwhile.
+        Raises Conflict if someone else changed the same model during the block.
         """
         try:
             with self._client.transaction(_subject(plan, chunk, self._reader.name)) as change:
@@ -274,7 +274,8 @@ class _Import:
     def _place(self, client: Client, plan: ModelPlan, tally: _Tally) -> list[tuple[str, int]]:
         """Set the stages and aliases of *plan*, except stages that only proposals may change.
 
-        Returns these stages with the numbers of their versions. Adds a note about each change that the rules refuse.
+        Returns the stages that only proposals may change, each with the number of the version to propose. Adds a
+        note about each change that the rules refuse.
         """
         reviewed = {rules.name for rules in client.list_stages() if rules.rule.proposal_only}
         proposed = []
@@ -310,7 +311,8 @@ class _Import:
     def _compare(self, plan: ModelPlan, version: SourceVersion) -> int:
         """Compare the files of *version*, which was imported before, with the artifact that the import made of them.
 
-        If they differ, adds a note. If there is no such artifact, links the files and returns 1; otherwise returns 0.
+        If they differ, adds a note. If there is no such artifact, links the files to the version. Returns the number of
+        artifacts that it linked: 1 or 0.
         """
         here = self._client.get_version(f"{plan.name}@{version.number}")
         subject = f"{plan.source.name} {version.number} artifact"

@@ -54,8 +54,8 @@ class ArtifactAddress:
     """The parts of the URI of an artifact of a version.
 
     *registry* is a path or URL, *reference* a reference such as `iris@3`, and *artifact* the name of the artifact. If
-    the artifact is a folder, *inside* is a path in it. MLflow cuts off the end of a URI: *reference* and *artifact* are
-    "" if they were cut off.
+    the artifact is a folder, *inside* is a path in it. MLflow also passes URIs without their last
+    parts: *reference* and *artifact* are "" if they are missing.
     """
 
     registry: str
@@ -73,7 +73,7 @@ class ArtifactAddress:
 
     @classmethod
     def parse(cls, uri: str, path: str = "") -> ArtifactAddress:
-        """Parse the URI that *uri* and *path* make together. MLflow may cut the URI of an artifact at any "/".
+        """Parse the URI *uri*/*path*. MLflow may divide the URI of an artifact into these two parts at any "/".
 
         >>> ArtifactAddress.parse("gitmodel:/srv/models/-/iris@3", "model/MLmodel")
         ArtifactAddress(registry='/srv/models', reference='iris@3', artifact='model', inside='MLmodel')

@@ -79,7 +79,7 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
         self.log_artifact(local_dir, artifact_path)
 
     def _find(self, path: str | None) -> tuple[Artifact, str]:
-        """Return the artifact that this object's URI and *path* name together, and the rest of *path* inside it."""
+        """Return the artifact that this object's URI and *path* name together, and the path inside this artifact."""
         address = ArtifactAddress.parse(self._uri, path or "")
         if not address.artifact:
             raise UsageError(f"{self._uri} names no artifact", hint="write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")

@@ -41,7 +41,7 @@ def remove_tag(handle: Model | ModelVersion, key: str, metadata: Mapping[str, An
 
 
 def read_stage(client: Client, word: str) -> str:
-    """Return the registry's stage for *word*, which is a stage of MLflow such as "Production", or a stage itself.
+    """Return the registry's stage for *word*, MLflow's name of a stage such as "Production", or the registry's own.
 
     Raises UsageError if the registry has no such stage.
     """
@@ -55,7 +55,7 @@ def read_stage(client: Client, word: str) -> str:
 
 
 def change_stage(client: Client, view: VersionView, stage: str, *, opens_proposals: bool) -> None:
-    """Put the version *view* into *stage* in one commit. For "none", it leaves its stage.
+    """Put the version *view* into *stage* in one commit. If *stage* is "none", the version leaves its stage.
 
     Raises Refused if a rule of a stage refuses the change. If *opens_proposals* is True and the change needs a review,
     proposes the change instead and still raises Refused, because the stage of the version has not changed.

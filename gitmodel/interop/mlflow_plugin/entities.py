@@ -141,8 +141,9 @@ def version_entity(name: str, view: VersionView, authorship: Authorship | None) 
 def model_entity(name: str, view: ModelView, versions: Iterable[ModelVersion]) -> RegisteredModel:
     """Return MLflow's entity of the model *view* with the entities of its *versions*. MLflow's name of it is *name*.
 
-    To MLflow, a model changes when a version is created or deleted, and when a stage changes. The time of the last
-    change in the entity includes this.
+    To MLflow, a model also changes when one of its versions is created, is deleted or changes its stage. So the last
+    change in the entity is not before the creation of the newest version. MLflow's calls for the other two write their
+    time into the metadata of the model (`changes.touch`).
     """
     metadata = view.record.metadata
     created = facts_of(metadata).get("created", milliseconds(view.record.created))

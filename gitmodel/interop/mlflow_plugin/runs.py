@@ -38,7 +38,7 @@ class RunFacts:
 def read_run(run_id: str, tracking_uri: str | None) -> RunFacts:
     """Return the facts about the run *run_id* of MLflow's server at *tracking_uri*; empty facts if it is not there.
 
-    Logs a warning about values that are left out.
+    Logs a warning about parameters that are left out, because they are too long or look like credentials.
     """
     try:
         data = MlflowClient(tracking_uri=tracking_uri).get_run(run_id).data

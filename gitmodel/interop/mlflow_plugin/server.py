@@ -1,4 +1,4 @@
-"""Functions for a process of `mlflow server`, which has a folder of its own and serves users of other machines."""
+"""Functions for a process of `mlflow server`: its files and current folder are not those of the users it serves."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def logged_model(model_id: str, tracking_uri: str | None) -> Any:
 def fetched_files(location: str | None, local: str | None, tracking_uri: str | None) -> Iterator[str | None]:
     """Yield a path on this machine with the files at *location*; None if *location* is None.
 
-    Yields *local*, the path of a copy, if it exists. Files that are not on this machine are fetched into a temporary
-    folder. Raises UsageError if they cannot be read.
+    If *local*, the path of a copy of these files, exists, yields *local*. Files that are not on this machine are
+    fetched into a temporary folder. Raises UsageError if they cannot be read.
     """
     location = location and served_location(location)
     here = local

@@ -191,9 +191,11 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     def transition_model_version_stage(
         self, name: str, version: Any, stage: str, archive_existing_versions: bool
     ) -> mlflow_entities.ModelVersion:
-        """Put a version into *stage*, and archive the version that was in this stage.
+        """Put a version into *stage*. If this is an exclusive stage, archive the version that was there.
 
-        Raises MlflowException if a gate or another rule of the stage refuses the version.
+        This does not depend on *archive_existing_versions*. Raises MlflowException if a gate or another rule of the
+        stage refuses the version, or if *archive_existing_versions* is True and *stage* is neither Staging nor
+        Production.
         """
         wanted = read_stage(self._client, stage)
         if archive_existing_versions and entities.shown_stage(wanted) not in _ACTIVE:
@@ -264,7 +266,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:
-        """Move *alias* to a version. If *alias* is a stage, put the version into this stage, as its rules allow."""
+        """Move *alias* to a version. If *alias* is a stage, put the version there, if the stage's rules allow it."""
         arguments.check_new_alias(alias)
         view = self._version(name, version)
         if alias in self._client.stage_names:

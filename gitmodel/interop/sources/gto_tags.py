@@ -1,7 +1,8 @@
 """Reading the tags of GTO in a git repository, without GTO. GTO 1.x writes them: https://dvc.org/doc/gto
 
 `NAME@v1.2.3` registers a version and `NAME@v1.2.3!` removes it; `NAME#STAGE#N` assigns the version of its commit to a
-stage and `NAME#STAGE!#N` removes it; `NAME@deprecated#N` marks a model. A tag writes `dir:name` as `dir=name`.
+stage and `NAME#STAGE!#N` removes it; `NAME@deprecated#N` marks a model as deprecated. *N* is a number
+that makes the tag unique. The model `dir:name` is written `dir=name`, because git allows no ":" in tags.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class GtoRepository:
         for event in self._events():
             events.setdefault(event.model, []).append(event)
         for model, found in sorted(events.items()):
-            # Tags that register no version are probably those of another program.
+            # If no tag registers a version, the tags are probably those of another program, and are ignored.
             if any(event.version is not None for event in found):
                 yield self._model(model, found)
 
@@ -99,7 +100,7 @@ class GtoRepository:
     def _events(self) -> list[Event]:
         """Return the parsed tags, sorted by time.
 
-        Of tags in the same second, those that register versions come first.
+        Of tags in the same second, those of versions come before those of stages, which need the versions.
         """
         found = []
         for tagged in list_tags(self._git):
@@ -183,9 +184,9 @@ class GtoRepository:
 
 
 def _version_at(made: Mapping[str, SourceVersion], commit: str) -> str | None:
-    """Return the last version that was registered at *commit*.
+    """Return the name of the last version in *made* that was registered at *commit* and is not deleted, or None.
 
-    A stage that a tag assigns to *commit* has this version.
+    A tag that assigns a stage at *commit* puts this version into the stage.
     """
     found = [version for version, entry in made.items() if entry.commit == commit and not entry.is_deleted]
     return found[-1] if found else None

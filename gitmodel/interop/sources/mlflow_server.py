@@ -134,7 +134,8 @@ class MlflowServer:
     def _download(self, location: str, run: str | None, target: Path) -> None:
         """Download the files at *location* to the path *target*.
 
-        They come from the server's own store, or else from the artifacts of the run *run*.
+        If *location* begins with `mlflow-artifacts:`, the server reads them from its artifact store. Otherwise they
+        must be among the artifacts of the run *run*; raises FilesUnavailable if they are not.
         """
         if urlsplit(location).scheme == "mlflow-artifacts":
             root = unquote(urlsplit(location).path).strip("/")
@@ -154,8 +155,8 @@ class MlflowServer:
     def _tree(self, listing: Any, root: str, joined: Any) -> Iterator[str]:
         """Yield the paths of the files below the folder *root*.
 
-        *listing* asks the server for the content of a folder. *joined* makes a path of this folder and a path in the
-        answer.
+        *listing* asks the server for the content of a folder. *joined* returns the path of a file from the path of this
+        folder and the path that the answer has for the file.
         """
         folders = [root]
         while folders:

@@ -129,9 +129,9 @@ class MlflowDatabase:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Convert errors of the block: Unreachable if the database *path* is locked, Invalid if it is damaged.
+    """Convert errors of SQLite in the block: to Unreachable if the database *path* is locked, else to Invalid.
 
-    Also raises Invalid for a value that MLflow does not write.
+    Also raises Invalid if the block fails to convert a value that it read.
     """
     try:
         with mlflow_values.converting(path):

@@ -20,7 +20,7 @@ def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
     """
     scheme = urlsplit(source).scheme
     if scheme in ("http", "https"):
-        from gitmodel.interop.sources.mlflow_server import MlflowServer  # imported here: an import needs one source
+        from gitmodel.interop.sources.mlflow_server import MlflowServer  # imported here: an import has one source
 
         return MlflowServer(source, environ)
     if source.startswith("sqlite:///"):
@@ -46,10 +46,10 @@ def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
 
 
 def open_gto(source: str, environ: Mapping[str, str]) -> Reader:
-    """Open a repository with tags of GTO. Raises UsageError for a URL, NotFound."""
+    """Open a repository with tags of GTO. Raises UsageError for a URL, NotFound if there is no repository."""
     if "://" in source:
         raise UsageError(f"{source} is not on this machine", hint="clone it with its tags, and give the folder")
-    from gitmodel.interop.sources.gto_tags import GtoRepository  # imported here: an import needs one source
+    from gitmodel.interop.sources.gto_tags import GtoRepository  # imported here: an import has one source
 
     return GtoRepository(Path(source), environ)
 
@@ -65,5 +65,5 @@ SOURCES: Mapping[str, Callable[[str, Mapping[str, str]], Reader]] = {"mlflow": o
 
 
 def open_source(kind: str, source: str, environ: Mapping[str, str]) -> Reader:
-    """Open the *source* of this *kind*: a key of `SOURCES`."""
+    """Open the registry at the address *source*. *kind* is a key of `SOURCES`, *environ* may contain the login."""
     return SOURCES[kind](source, environ)

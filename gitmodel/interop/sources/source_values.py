@@ -45,9 +45,9 @@ class SourceRun(Frozen):
 class SourceVersion(Frozen):
     """A version in another registry.
 
-    *number* is its number there, or its position among the versions of the model if they only have names. *stages* are
-    stages of the other registry. *location* is the URI or path of its files; "" if it has none. A deleted version
-    (*is_deleted*) of MLflow has only a number.
+    *number* is its number there, or its position in the order of creation if the versions of the model have only names.
+    *stages* are stages of the other registry. *location* is the URI or path of its files; "" if it has none. A deleted
+    version (*is_deleted*) of MLflow has only a number.
     """
 
     number: int
