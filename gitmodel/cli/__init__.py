@@ -101,7 +101,7 @@ MEANT = {
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        if ctx.params["verbose"]:  # click has read this option already, because it is eager
+        if ctx.params["verbose"]:  # click has already read --verbose, because it is eager
             from gitmodel.client.installation import describe_installation
 
             lines = [f"{name:<18}{text}".rstrip() for name, text in describe_installation()]

@@ -56,7 +56,7 @@ class Invocation:
 
     @contextmanager
     def open_each(self, repos: Sequence[str]) -> Iterator[list[Client]]:
-        """Open the registries in *repos*, paths or URLs, and yield their clients; if it is empty, the usual one."""
+        """Open the registries in *repos*, paths or URLs, and yield their clients. If it is empty, yield `client`."""
         if not repos:
             yield [self.client]
             return

@@ -102,7 +102,7 @@ def read_value(text: str) -> Any:
 
 
 def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the paths or URIs by artifact and kind, from the values NAME=PATH of the option for each kind.
+    """Return the paths or URIs of artifacts by kind and by name, from the values NAME=PATH of the option for each kind.
 
     Raises UsageError if a value has another form, if two artifacts have the same name, or if *stored* and a path is a
     URI.
@@ -389,7 +389,7 @@ def given_description(**fields: Any) -> dict[str, Any]:
 
 
 def artifact_paths(function: F) -> F:
-    """Add the options for files and folders by kind, for their formats, and for links in them."""
+    """Add the options for files and folders by kind, for their formats, and for following symbolic links."""
     function = click.option(
         "--follow-links",
         metavar="ROOT",

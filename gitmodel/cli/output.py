@@ -186,8 +186,8 @@ class Output:
         """Yield a function that shows the progress of slow work on stderr, after the text *label*.
 
         Its arguments are the number of bytes that are done and the total number of bytes. *unit* names what is counted
-        instead of bytes, such as "pages". If stderr is no terminal, each update is a new line. Yields None if the
-        output is quiet, or for machines without a terminal: then no progress is shown.
+        instead of bytes, such as "pages". If stderr is no terminal, each update is a new line. Yields None, to
+        show no progress, if the output is quiet, or if it is JSON or TSV and stderr is no terminal.
         """
         with self.progress_of_each(label, unit=unit) as show:
             yield partial(show, "") if show is not None else None

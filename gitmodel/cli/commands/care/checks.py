@@ -187,7 +187,7 @@ def maintenance(invocation: Invocation) -> None:
 
 
 def _judge_verified(found: list[Verified]) -> None:
-    """Raise Invalid if an artifact in *found* is damaged or a record is unreadable, Unreachable if a store is."""
+    """Raise Invalid if *found* has a damaged artifact or an unreadable record, else Unreachable if a store is down."""
     damaged = [one for one in found if one.error and one.digest and not one.unreachable]
     unread = [one for one in found if not one.digest]
     unreachable = [one for one in found if one.unreachable]
@@ -254,7 +254,10 @@ def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
 
 
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> RangeCheck | None:
-    """Return the result of checking the staged files (*staged*) or the range BASE..HEAD in *commit*, or None."""
+    """Check the staged files (*staged*), or the range BASE..HEAD in *commit*. Return None if *commit* is no range.
+
+    If *force* is True, the change may delete versions in use, and many models.
+    """
     if staged:
         from gitmodel.client import Client
 

@@ -114,7 +114,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
-    # in a job of Bitbucket, which shows neither charts nor folded sections, the text has none of them
+    # in a job of Bitbucket, which shows neither charts nor folded sections, the text has neither
     brief = bool(os.environ.get("BITBUCKET_BUILD_NUMBER"))
     page = plan_markdown.markdown(made, brief=brief) if markdown or comment else ""
     if comment:
@@ -208,7 +208,7 @@ def _proposal_fields(one: Proposal) -> dict[str, Any]:
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:
-    """Return the changes of the proposal *one*, but no stage that becomes empty because its version enters another."""
+    """Return the changes of the proposal *one*. Leaves out that a version leaves a stage, if it enters another."""
     entering = [change for change in one.plan.changes if change.new is not None]
     moved = {(change.model, change.new) for change in entering}
     return [change for change in one.plan.changes if change.new is not None or (change.model, change.old) not in moved]

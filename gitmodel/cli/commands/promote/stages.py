@@ -222,9 +222,9 @@ def apply(
 
 
 def _warn_of_unknown_rules(invocation: Invocation, *, push: bool) -> None:
-    """Warn that this clone did not know the rules in force, so `apply` used only the rules before each change.
+    """Warn that this clone did not know the rules in force, so `apply` checked each change by the rules before it.
 
-    The hint is the command that puts the rules in force. *push* is True for `apply --push`.
+    The hint is the command that puts the rules of the branch in force. *push* is True for `apply --push`.
     """
     repository = invocation.client.repository
     if repository.rules.id() and (push or not repository.tips.remote_name()):

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gitmodel.interop.import_plan import Note
     from gitmodel.interop.importing import ImportedModel, ImportReport
 
-# In the report of an import: the numbers of a model, and the most names in a row about what was renamed or left out.
+# In the report of an import: the fields of a model that are columns with numbers, and the most names of renamed or left
+# out things in one row.
 _COUNTS = ("versions", "deleted", "known", "runs", "artifacts")
 _MOST_SUBJECTS = 3
 

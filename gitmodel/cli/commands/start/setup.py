@@ -222,7 +222,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.workers.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # written to the current repository, because it says where its registry is
+    if key == "repo":  # written to the current repository: the value says where the registry of this repository is
         folder = invocation.folder
         now = administration.choose_registry(Path(folder), value, environ=os.environ, named=folder != ".")
     else:
@@ -239,7 +239,10 @@ def _begun_text(done: Beginning, branch: str) -> str:
 
 
 def _host_lines(made: HostSetUp, branch: str) -> list[str]:
-    """Return the lines to print about the files that `init --ci` wrote. *branch* is "" if it wrote them to a server."""
+    """Return the lines to print about the files that `init --ci` wrote.
+
+    *branch* is the metadata branch with the files; "" if the command pushed them to a server.
+    """
     said = [f"created {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
         return ["the files for the host are up to date"]
