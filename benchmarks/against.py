@@ -22,8 +22,8 @@ COMMANDS = (
     ("history", "iris", "production"),
     ("version", "create", "iris", "--metadata", "accuracy=0.9"),
 )
-# A program that prints the mean CPU times, in ms, of creating a version and of promoting it. They include the git
-# processes that still run.
+# A program that prints the mean CPU times, in ms, of creating a version and of promoting it. They include those of
+# its git processes, also of those that have not ended yet.
 WRITES = f"""
 import sys
 sys.path.append({str(ROOT / "benchmarks")!r})
@@ -59,7 +59,10 @@ def extract(commit: str, folder: Path) -> Path:
 
 
 def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
-    """Measure `import gitmodel` and each of `COMMANDS` *pairs* times, with the checkouts of both *environs* in turn."""
+    """Measure `import gitmodel` and each of `COMMANDS` *pairs* times with both commits in turn.
+
+    *environs* are the environment variables that select this checkout and the other commit.
+    """
     table.section(f"whole commands on a model of {VERSIONS} versions, and their ratio to those of the other commit")
     python = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
     imported = [*python, "-c", "import gitmodel"]
@@ -75,7 +78,10 @@ def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], p
 
 
 def measure_writes(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
-    """Measure 50 creations and promotions of versions in a process, with the checkouts of both *environs* in turn."""
+    """Measure 50 creations and promotions of versions in a process, *pairs* times with both commits in turn.
+
+    *environs* are the environment variables that select this checkout and the other commit.
+    """
     table.section("writes in one process, CPU only")
     totals = [[0.0, 0.0], [0.0, 0.0]]
     for _ in range(pairs):

@@ -58,7 +58,7 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
 
 
 def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count: int) -> None:
-    """Measure the cost of *count* refs that keep code commits of versions, none of which is on a branch."""
+    """Measure git commands in a code repository with *count* kept commits, and keeping and pushing such commits."""
     table.section(f"{count:,} code commits kept by refs/gitmodel/code/<commit>")
     path, remote = registries.new_repository(folder / "code", environ), folder / "remote.git"
 

@@ -121,7 +121,7 @@ class Table:
         self._line(what, _number(cost.cpu), _number(cost.wall), target, reached)
 
     def spread(self, cost: Cost, own: float | None = None) -> None:
-        """Print the spread of the wall times of *cost*, and the CPU time *own* of the client in ms if it is given."""
+        """Print the spread of the wall times of *cost*, and *own*, the CPU time in ms without that of a server."""
         low, high = cost.spread or (cost.wall, cost.wall)
         what = "    " + ("" if own is None else "CPU of the client alone; ") + "wall, from the fastest to the slowest"
         self._line(what, "" if own is None else _number(own), f"{_number(low)}-{_number(high)}", "", None)

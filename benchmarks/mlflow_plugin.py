@@ -31,7 +31,7 @@ def open_stores(folder: Path) -> dict[str, Any]:
 
 
 def creation(client: Any, numbers: Iterator[int]) -> Callable[[], None]:
-    """Return a function that creates a version with three tags through *client*, with the next of *numbers*."""
+    """Return a function that creates a version through *client*, with tags computed from the next of *numbers*."""
 
     def create() -> None:
         number = next(numbers)

@@ -180,7 +180,7 @@ class Benchmark:
         self.table.cost("(python -c pass, for comparison)", bare)
 
     def models(self) -> None:
-        """Measure a registry with many models, whose folders are all in models/."""
+        """Measure a registry with many models, whose folders are all in models/: each commit writes this large tree."""
         count = 100 if self.quick else 1_000
         self.table.section(f"{count:,} models with 10 versions each; models/ is one flat folder")
         path = registries.new_repository(self.folder / "models", self.environ)

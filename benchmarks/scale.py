@@ -47,13 +47,16 @@ def main() -> None:
 
 
 def _measure_models(table: Table, path: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
-    """Print the costs of lists of *count* models, each with one version."""
+    """Print the costs of lists of *count* models, each with one version. If *is_full*, prints the targets, too."""
     table.section(f"{count:,} models with a version each")
     registries.new_repository(path, environ)
     registries.write(path, _models(count), environ)
 
     def line(words: list[str], *, first: bool, most: float | None = None) -> None:
-        """Print the cost of the command *words*. Its wall time may be *most* ms (None: there is no target)."""
+        """Print the cost of the command *words*. If *first*, deletes the index of the clone before it.
+
+        The target is a wall time of at most *most* ms (None: there is no target).
+        """
         name = " ".join(["git model", *words]) + (", the first in the clone" if first else "")
         cost = _once(words, environ, path) if first else _command(words, environ, path)
         table.cost(name, cost, wall=most if is_full else None)
@@ -79,7 +82,7 @@ def _models(count: int) -> Iterator[tuple[list[registries.File], str]]:
 
 
 def _measure_tagged(table: Table, path: Path, environ: dict[str, str], count: int) -> None:
-    """Print the costs of the first list and of `apply`, which judge the stage tags of *count* models, one of each."""
+    """Print the costs of lists and of `apply` with *count* models. Each model has a stage tag, which they judge."""
     table.section(f"{count:,} models with a version and a stage tag each")
     registries.new_repository(path, environ)
     registries.write(path, _models(count), environ)
@@ -104,7 +107,10 @@ def _promotions(count: int) -> Iterator[tuple[list[registries.File], str]]:
 
 
 def _measure_by_url(table: Table, folder: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
-    """Print the costs of a first write by URL, and of a clone, of a registry with *count* versions and commits."""
+    """Print the costs of a first write by URL, and of a clone, of a registry with *count* versions and commits.
+
+    If *is_full*, prints the targets, too.
+    """
     table.section(f"{count:,} versions of a model, each a commit, by URL, with empty caches")
     made = registries.new_repository(folder / "made", environ)
     registries.build(made, {"iris": range(1, count + 1)}, environ)
