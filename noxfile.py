@@ -65,8 +65,8 @@ def nox_environment() -> Path:
         return python
     say(f"making an environment for {pin} in .nox/bootstrap")
     # The environment has no pip, because Debian's Python cannot create one with pip (no ensurepip). So the pip of this
-    # Python installs into the folder of its packages. The option --python would be simpler, but pip before 22.3 does
-    # not have it.
+    # Python installs nox into the environment's folder of packages. The option --python would be simpler, but pip
+    # before 22.3 does not have it.
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", home], check=True)
     where = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
     packages = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout
@@ -254,7 +254,7 @@ def share_packages(session: nox.Session) -> Path:
 @nox.session(default=False, requires=["dev"])
 @nox.parametrize("framework", list(FRAMEWORKS), ids=list(FRAMEWORKS))
 def formats(session: nox.Session, framework: str) -> None:
-    """Run the tests of a framework in an environment for this framework: `-s formats`, `-s 'formats(keras)'`."""
+    """Run the tests of each framework in its own environment. `-s 'formats(keras)'` selects a framework."""
     began = time.monotonic()
     # installs only the framework; the other packages come from .nox/dev
     session.install("-c", str(constraints().relative_to(ROOT)), *FRAMEWORKS[framework])
@@ -289,7 +289,7 @@ def find_python(wanted: str) -> str | None:
 @nox.session(default=False, requires=["dev"])
 @nox.parametrize("release", list(MLFLOW), ids=list(MLFLOW))
 def mlflow(session: nox.Session, release: str) -> None:
-    """Run the tests with a release of MLflow: `-s mlflow`, `-s 'mlflow(2.9.2)'`. `-- TESTS` selects tests."""
+    """Run the tests with each release in `MLFLOW`. `-s 'mlflow(2.9.2)'` selects a release, `-- TESTS` selects tests."""
     began = time.monotonic()
     python = Path(session.bin) / "python"
     packages = [f"mlflow=={release}", *MLFLOW[release]]
@@ -343,7 +343,7 @@ def forge(session: nox.Session) -> None:
 
 @development
 def package(session: nox.Session) -> None:
-    """Build the sdist and the wheel into dist/, twice with equal bytes, and try the wheel with each Python."""
+    """Build the sdist and the wheel into dist/, twice with equal bytes, and try the wheel with each Python found."""
     run(session, "python", "release/build.py", "dist")
     run(session, "python", "release/trial.py", "dist")
 
