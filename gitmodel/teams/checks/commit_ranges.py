@@ -28,8 +28,8 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
     """Return the default base and head of a plan, as commit ids.
 
     The base is the metadata branch of the remote at the last contact or, if there is no remote, the local metadata
-    branch. The head is the checked-out commit if it is a proposal or merge that the base does not contain; otherwise
-    the only local proposal that the base does not contain; otherwise the local metadata branch.
+    branch. The head is the checked-out commit if it contains a registry, as a proposal does, and is not in the history
+    of the base; otherwise the only local proposal that the base does not contain; otherwise the local metadata branch.
 
     Raises UsageError if there are several proposals and none is checked out, NotFound if there is no registry.
     """
@@ -74,7 +74,10 @@ def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
 
 
 def upstream(repository: Repository) -> Oid | None:
-    """Return the commit of the remote's metadata branch at the last contact; None if there was none."""
+    """Return the commit of the remote's metadata branch at the last contact.
+
+    Returns None if there is no remote, or if it had no metadata branch then.
+    """
     try:
         remote = remotes.choose_remote(repository)
     except (NotFound, UsageError):  # there is no remote, or the registry is by URL

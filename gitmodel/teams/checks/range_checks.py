@@ -38,10 +38,10 @@ class RangeCheck(Frozen):
     """The problems of merging a head commit into a base commit.
 
     *rules* are the paths of the changed files that control permissions and gates. *tree* is the id of the merged folder
-    (None: the commits cannot be merged), and *changed* are the paths in *tree* that differ from the base. If the head
-    contains a commit that merged the base into it, as hosts make it to update a branch, *not_to_forward* is this
-    commit: the metadata branch must not be fast-forwarded to the head, whose first parents do not lead to the base.
-    *credentials* has a text for each changed field that looks like a credential.
+    (None: the commits cannot be merged), and *changed* are the paths in *tree* that differ from the base.
+    *not_to_forward* is the commit that merged the base into the branch of the head, as hosts do to update a branch
+    (None: there is none). The metadata branch must not be fast-forwarded to such a head, because the head's first
+    parents do not lead to the base. *credentials* has a text for each changed field that looks like a credential.
     """
 
     problems: tuple[Problem, ...]
@@ -91,7 +91,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
-    """Raise Invalid if the commit *tip* has problems that *base*, the commit of a remote or None, does not have."""
+    """Raise Invalid if the commit *tip* has problems that the remote's commit *base* (None: none) does not have."""
     try:
         changed = changed_paths(repository, base, tip)
     except Invalid:  # so many files changed that a push would take too long: check gitmodel.toml instead of all of them
@@ -147,7 +147,10 @@ def _stays_valid(repository: Repository, base: Oid, tip: Oid) -> bool:
 
 
 def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: bool) -> RangeCheck:
-    """Find the problems of the *tree* that results from merging *head* into the commit *base*."""
+    """Find the problems of the *tree* that results from merging *head* into the commit *base*.
+
+    *force* is as in `check_between`.
+    """
     before = repository.recorded(base)
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
     try:
@@ -174,7 +177,10 @@ def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list
 
 
 def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
-    """Return True if both have the same format and stages. Otherwise unchanged records may have new problems."""
+    """Return True if both have the same `format` and stages in `gitmodel.toml`.
+
+    Otherwise records that did not change may have new problems.
+    """
     try:
         old, new = before.registry(), after.registry()
     except Invalid:

@@ -29,7 +29,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """The set of all commits: here they count as reviewed, because the host decides who may move stage tags."""
+    """A set that contains every commit: all count as reviewed, because the host decides who may move stage tags."""
 
     def __contains__(self, _: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""A plan as Markdown, the first screen of a pull request. All text from records is escaped."""
+"""A plan as Markdown, for the text of a pull request or a comment on it. All text from records is escaped."""
 
 from __future__ import annotations
 

@@ -42,7 +42,10 @@ def text(plan: Plan) -> str:
 
 
 def place_text(change: PlannedChange, arrow: str) -> str:
-    """Return a line such as "iris: production 1 -> 2" for the stage or alias that changes. *arrow* is the text "->"."""
+    """Return a line such as "iris: production 1 -> 2" for the stage or alias that changes.
+
+    *arrow* is the text between the two versions.
+    """
     kind = "alias " if change.alias else ""
     return f"{change.model}: {kind}{change.place} {change.old or '(empty)'} {arrow} {change.new or '(empty)'}"
 
@@ -54,7 +57,10 @@ def worse_text(change: PlannedChange) -> str:
 
 
 def signature_text(change: PlannedChange) -> str:
-    """Return a text with the signer, or if the stage requires signatures, with the fault of the signature; or ""."""
+    """Return a text with the signer of the change; "" if it has no valid signature.
+
+    If the stage requires signatures, the text instead says that the signature is missing, or why it is not valid.
+    """
     if change.signature is None:
         return f"not signed: {change.place} accepts only signed changes" if change.signed else ""
     if change.signature.fault:
@@ -63,7 +69,7 @@ def signature_text(change: PlannedChange) -> str:
 
 
 def approval_text(change: PlannedChange, shown: Callable[[str], str] = str) -> str:
-    """Return a text with the accounts that CODEOWNERS names, which says if the stage requires their approval.
+    """Return a text that has the accounts in CODEOWNERS, and says if the stage requires their approval.
 
     Returns "" if CODEOWNERS names nobody and the stage requires no review. *shown* escapes each name.
     """
@@ -74,7 +80,7 @@ def approval_text(change: PlannedChange, shown: Callable[[str], str] = str) -> s
 
 
 def effect_text(change: PlannedChange) -> str:
-    """Return the effect of the merge on the stage or alias."""
+    """Return the effect of the merge on the stage or alias, such as "iris@2 enters staging"."""
     place = f"the alias {change.place}" if change.alias else change.place
     if change.new is None:
         return f"{place} becomes empty"

@@ -61,7 +61,7 @@ class PlannedChange(Frozen):
     *alias* is True if *place* is an alias. *who* is the author of the change, and *owners* are the owners in the record
     of the model. The stage changes only by a reviewed proposal if *reviewed*, and requires signatures if *signed*.
     *signature* is that of the newest commit that changes *place*, and *approvers* are the accounts that CODEOWNERS
-    names for its file. *outcomes* are the results of the stage's rules.
+    names for the record of *place*. *outcomes* are the results of the stage's rules.
 
     The other fields describe a version that enters: *maker* is the person who created it, *sources* is its lineage, and
     *code* has the commits since the replaced version. *metadata* has the values of both versions side by side. The
@@ -97,9 +97,9 @@ class Plan(Frozen):
     """The effect of merging the commit *head* into the commit *base*.
 
     *changes* are the changes of stages and aliases, *versions* the new versions, such as "iris@4", and *problems* the
-    reasons against the merge. *rules* are the paths of the changed files that control permissions. *renamed* are pairs
-    of the old and new name of a model. *rule_changes* has a text for each changed rule of a stage. *page* is the
-    address of the page of the proposal, "" if the registry has no published pages.
+    reasons against the merge. *rules* are the paths of the changed files that control permissions and gates. *renamed*
+    are pairs of the old and new name of a model. *rule_changes* has a text for each changed rule of a stage. *page* is
+    the address of the page of the proposal, "" if the registry has no published pages.
     """
 
     base: Oid
@@ -179,7 +179,7 @@ class _Merge(Frozen):
         return {old: new for old, new in found.items() if old != new and not before.has_model(new, tolerant=True)}
 
     def before_rename(self, model: str) -> str:
-        """Return the name that the model with the name *model* after the merge has before the merge."""
+        """Return the name that the merge replaces by *model*; *model* itself if the merge gives no model this name."""
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
@@ -292,7 +292,7 @@ def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecor
 
 
 def _or_none(read: Callable[[], T]) -> T | None:
-    """Return the result of *read*; None if it raises an error: the plan lists damaged records as problems."""
+    """Return the result of *read*; None if it fails, because the plan already lists damaged records as problems."""
     try:
         return read()
     except GitModelError:

@@ -67,7 +67,10 @@ def _open_proposals(
 
 
 def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
-    """Plan the merge of *commit* into *base*. An error becomes a problem of the plan, so that others are listed."""
+    """Plan the merge of *commit* into *base*. An error becomes a problem of the plan.
+
+    So the other proposals are still listed.
+    """
     try:
         return plan(repository, base, commit)
     except GitModelError as error:

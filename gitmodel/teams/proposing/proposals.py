@@ -67,10 +67,11 @@ class Proposal(Frozen):
 def propose(repository: Repository, wanted: ProposedChanges, *, remote: str = "") -> Proposal:
     """Commit the *wanted* changes on a new local branch, which starts at the tip of the remote's metadata branch.
 
-    `publish` pushes the new branch. In a registry by URL, `propose` creates only the commit, because only the server
-    has branches. Raises Refused if the remote lacks a version or has other content for it, GateRefused if a version
-    fails a rule of its stage, Conflict if nothing would change, NotFound if a model, a version or the registry does not
-    exist.
+    *remote* is the name of the remote ("": the remote for pushes). If there is no remote, the branch starts at the tip
+    of the local metadata branch. `publish` pushes the new branch. In a registry by URL, `propose` creates only the
+    commit, because only the server has branches. Raises Refused if the remote lacks a version or has other content for
+    it, GateRefused if a version fails a rule of its stage, Conflict if nothing would change, NotFound if a model, a
+    version or the registry does not exist.
     """
     chosen = choose_remote(repository, remote)
     return repository.refs.retry(lambda: _propose(repository, wanted, chosen))
@@ -137,7 +138,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     The programs `gh` (GitHub) and `glab` (GitLab) open the pull request if they are installed. If `glab` is not
     installed, gitmodel pushes with options that make GitLab open it. On other hosts, a person opens the pull request at
     the address of the returned proposal. Raises NotFound if there is no remote, Refused if the host refuses the push,
-    Unreachable.
+    Unreachable if the host cannot be reached or `gh` or `glab` fails.
     """
     if not proposal.remote:
         raise NotFound(
@@ -171,7 +172,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
 def _subject(done: list[Promotion], last: str) -> str:
     """Return a subject that names the changes *done*, or only their number if they do not fit in a line.
 
-    *last* is the subject of the last change, which is returned if there is no other change.
+    *last* is the subject of the last change. If there is only one change, returns *last*.
     """
     if len(done) == 1:
         return last

@@ -29,9 +29,9 @@ class ProposedChanges(Frozen):
 
     *promote* has a stage for each version, *demote* and *roll_back* have models with stages, and *rename* has a new
     name for each model. *why* has the reason, and can override rules of a stage that a version fails. If *leave*, a
-    version may move out of a later stage, which becomes empty. If *renumbered*, the user confirms that references mean
-    the versions and models to which a pull gave their numbers and names. *meant* are the names of models that
-    `confirm_renumbered` marks as confirmed.
+    version may move out of a later stage, which becomes empty. If a pull gave the number or name in a reference to
+    another version or model, *renumbered* confirms that the user means this other one. *meant* are the names of models
+    that `confirm_renumbered` marks as confirmed.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -72,9 +72,9 @@ def plan_proposed(repository: Repository, wanted: ProposedChanges) -> Iterator[C
 
 
 def confirm_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
-    """Return *wanted*; if the user confirmed renumbered references (`wanted.renumbered`), with a mark on each of them.
+    """Return *wanted*. If `wanted.renumbered`, marks the references whose meaning a pull changed as confirmed.
 
-    If a pull renumbered none of the references, marks all, so that planning raises UsageError.
+    If a pull changed the meaning of none, marks all, so that planning raises UsageError: there is nothing to confirm.
     """
     if not wanted.renumbered:
         return wanted

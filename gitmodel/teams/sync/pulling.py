@@ -64,9 +64,10 @@ class Pulled:
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
     """Combine the metadata branch and the stage tags of *remote* with the local branch and tags. Pushes nothing.
 
-    Replays local commits that the remote lacks on the remote's branch, record by record. Raises Conflict if this branch
-    does not descend from its commit at the last contact and *rewound* is False; Refused if the two histories have no
-    common commit, or if a replay would lose the signature of a local commit; Unreachable.
+    Replays the local commits that the remote lacks, record by record, on top of the remote's branch. Raises Conflict if
+    the remote's rules tag is unreadable or, unless *rewound*, if this tag was deleted or set back, or if the remote's
+    branch does not descend from its commit at the last contact; Refused if the two histories have no common commit, or
+    if a replay would lose the signature of a local commit; Unreachable if the remote cannot be reached.
     """
 
     def attempt() -> Pulled:
@@ -189,7 +190,7 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move and the object that record the names and numbers that mean others after the pull.
+    """Return the ref move and the object that record which names and numbers mean another model or version now.
 
     *ours* is the commit of the local branch before the pull, *tip* the commit after it.
     """
@@ -209,8 +210,8 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, re
         )
     changed_there = (paths.parse_path(path) for path in changed_paths(repository, base, theirs))
     replay_state.changed_there = frozenset(what.model for what in changed_there if what is not None)
-    # By the transaction id, find local commits that the remote has under another commit id. Squashed commits have
-    # several transaction ids, and do not show the result of one local commit.
+    # By the transaction id, find local commits that the remote has under another commit id. Leave out squashed commits,
+    # which have several transaction ids, because they do not show the versions that one local commit created.
     ids = trailer_values(repository.git, theirs, base, "Txn")
     landed = {values[0]: commit for commit, values in ids.items() if len(values) == 1}
     onto = theirs
@@ -272,7 +273,7 @@ def _transaction(message: str) -> str:
 def _learn_numbers(repository: Repository, ours: Oid, theirs: Oid, replay_state: ReplayState) -> None:
     """Add to *replay_state* the new numbers of the versions that the local commit *ours* created.
 
-    The commit *theirs* is the form of *ours* that the remote already has, with its own numbers for these versions.
+    The remote already has the change of *ours* as the commit *theirs*, which can have other numbers for these versions.
     """
     there = _new_versions(repository, theirs)
     for model, numbers in _new_versions(repository, ours).items():

@@ -36,8 +36,8 @@ _SAME_TRIES = 20
 class Pushed:
     """The result of a push: the numbers of pushed *commits* and uploaded *artifacts*, and the stage tags that *moved*.
 
-    *tip* is the pushed commit of the local metadata branch. *pulled* are the results of those pulls before the push
-    that changed something. *code* is the result of pushing the code commits of the versions.
+    *tip* is the pushed commit of the local metadata branch. *pulled* are the results of the pulls before the push,
+    without pulls that changed and found nothing. *code* is the result of pushing the code commits of the versions.
     """
 
     remote: str
@@ -82,7 +82,8 @@ def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: floa
 
     If the remote changes before the push, pulls and tries again, for at most *timeout* seconds. If a rule of the host
     refuses only stage tags, pushes the branch without them. Raises Invalid if a pushed record breaks the format,
-    Unreachable if others could not reach an artifact, Refused if a rule of the host refuses the branch or a tag.
+    Unreachable if the remote cannot be reached or others could not download an artifact, Refused if a rule of the host
+    refuses the branch or a tag.
     """
     done = Pushed(remote, repository.writable_tip())
     with telling_left_out(done.pulled):
@@ -140,8 +141,9 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
     """Push *moves*. If the connection is lost during the push, fetch to find out if the remote made the moves.
 
     Returns the refs that this push moved, without those that another process had moved to the same ids. If another
-    process moved a ref to another id first, the remote makes none of *moves*: returns None after a short pause, or
-    raises RemoteMoved if *last*. Raises Refused if the host refuses the push, Unreachable.
+    process moved a ref to another id first, the remote makes none of *moves*: returns None after a short pause or, if
+    *last* is True because the caller will not try again, raises RemoteMoved. Raises Refused if the host refuses the
+    push, Unreachable if the remote cannot be reached.
     """
     left: frozenset[str] = frozenset()
     try:
@@ -198,7 +200,10 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
 
 
 def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
-    """Fetch, and return True if the remote made *moves* although the push failed with *error*. Raises Unreachable."""
+    """Fetch, and return True if the remote made *moves* although the push failed with *error*.
+
+    Raises Unreachable if the fetch fails, too.
+    """
     try:
         now = remotes.fetch(repository, remote)
     except Unreachable:

@@ -53,7 +53,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         if ref not in changed and old == there:
             continue
         wanted = repository.tags.recorded_at(tip, ref)
-        # A tag that agrees with *wanted*, such as a signed one, may stay in its place.
+        # If the tag at the remote or here agrees with *wanted*, as a signed tag can, use this tag instead of *wanted*.
         agreeing = (id for id in (there, old) if id and wanted and repository.tags.agrees(ref, id, wanted))
         recorded = next(agreeing, wanted.id) if wanted else None
         applied = old == recorded and there == state.last_tags.get(ref)

@@ -86,7 +86,10 @@ def _copy(
     ends: Callable[[str], tuple[ArtifactStore, ArtifactStore]],
     transfer: Transfer,
 ) -> int:
-    """Copy *missing* artifacts (by model and digest) between the two stores of *ends*, and return their number."""
+    """Copy the artifacts *missing* (by model and digest), and return their number.
+
+    *ends* returns the store to read and the store to write for a model.
+    """
     sent = Tally(transfer.progress, sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
         source, target = ends(model)
