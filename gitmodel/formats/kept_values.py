@@ -18,7 +18,10 @@ from gitmodel.formats.loading import save_with
 
 
 class KeptValue(NamedTuple):
-    """The file *path* of a value that could not be stored, and the *format* in which `gitmodel.formats` loads it."""
+    """The file *path* of the value *name*, which could not be stored as an artifact.
+
+    *format* is the format in which `gitmodel.formats` loads the file, "" if the value is the path itself.
+    """
 
     name: str
     path: Path
@@ -32,6 +35,8 @@ class KeptValue(NamedTuple):
 
 def told_kept(kept: Sequence[KeptValue], *, machine: str = "") -> tuple[str, str]:
     """Return a message about the files of the values *kept*, to add to an error, and a hint that says how to load them.
+
+    *machine* is the name of the machine with the files ("": the machine of the user).
 
     >>> told_kept([KeptValue("log", Path("train.log"), "")])
     ('; kept: log in train.log', '')

@@ -106,7 +106,10 @@ def called(path: Path, name: str) -> Iterator[None]:
 
 
 def is_loading() -> bool:
-    """Return True while this thread loads a file, which can import the modules of classes."""
+    """Return True while this thread loads a file.
+
+    Loading can import the script that defines a class, and this import must not start the runs of the script.
+    """
     return _loading.get()
 
 
@@ -175,7 +178,7 @@ def _prove(
 ) -> None:
     """Raise UsageError if *loader* returns another value than *value* for *path*.
 
-    Types of other packages are not compared.
+    Compares only values in the formats skops and json, and values that `is_comparable` accepts.
     """
     # imported here because the import takes 8 ms, and only saving a value needs it
     from gitmodel.formats.comparison import differences as comparison

@@ -114,7 +114,10 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
 
 
 def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializer:
-    """Return the first materializer that can save *value*. Raises UsageError with advice if there is none."""
+    """Return the first materializer that can save *value*. Raises UsageError with advice if there is none.
+
+    *what* and *allow_pickle* are as in `save`.
+    """
     # `handles` can fail, for example because another thread changes the value meanwhile
     with explaining(UsageError, f"{what} cannot be saved"):
         for candidate in _all():

@@ -117,7 +117,10 @@ def _difference_of_bytes(value: memoryview, path: Path) -> str:
 
 
 def difference(saved: Any, loaded: Any, where: str = "") -> str:
-    """Return the place and kind of the first difference between *saved* and *loaded*; "" if they are equal."""
+    """Return the place and kind of the first difference between *saved* and *loaded*; "" if they are equal.
+
+    *where* is the text for the place of *saved* in the value that contains it; "" if *saved* is the whole value.
+    """
     if type(saved) is type(loaded):
         if type(saved) in _QUICK:
             same = saved == loaded or (saved != saved and loaded != loaded)
@@ -168,7 +171,7 @@ def _difference_of_items(saved: Any, loaded: Any, where: Callable[[int], str]) -
 
 
 def _first(differences: Iterable[str]) -> str:
-    """Return the first text that is not empty, or "". Later comparisons of a generator are not made."""
+    """Return the first text that is not empty, or "". Does not compute the items after it, if *differences* is lazy."""
     return next(filter(None, differences), "")
 
 
@@ -200,7 +203,7 @@ def _said(where: str, saved: str, loaded: str) -> str:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Return True if two values of the same type are equal, including what `==` of this type ignores."""
+    """Return True if two values of the same type are equal, also in what `==` ignores, such as time zones."""
     kind = type(one).__name__
     if kind in _PARTS:
         return not difference(_PARTS[kind](one), _PARTS[kind](other))
@@ -398,7 +401,7 @@ def _difference_of_arrow(saved: Any, loaded: Any) -> str:
 
 
 def _dictionary(column: Any) -> list[Any]:
-    """Return the values of an ordered dictionary of an Arrow column, in order."""
+    """Return the values in the dictionary of an Arrow column, in its order; [] if it has no ordered dictionary."""
     if not getattr(column.type, "ordered", False):
         return []
     chunks = column.unify_dictionaries().chunks if hasattr(column, "chunks") else [column]

@@ -12,7 +12,10 @@ Spec = dict[str, Any]
 
 
 def dictionary_of(column: Any) -> Spec:
-    """Return the dictionary of an Arrow column to store beside it; {} if Parquet stores it, as for text and bytes."""
+    """Return a `Spec` with the dictionary of an Arrow column.
+
+    Returns {} for a column without a dictionary, and for a dictionary of text or bytes, which Parquet itself stores.
+    """
     arrow, _ = libraries()
     if not arrow.types.is_dictionary(column.type):
         return {}

@@ -23,7 +23,7 @@ from gitmodel.formats.encoding.object_columns import decode_objects, encode_obje
 
 
 def numpy_dtype(dtype: Any) -> Any:
-    """Return the NumPy dtype for *dtype*, if pandas wraps a NumPy array with it, or any other dtype unchanged."""
+    """Return *dtype*, or the NumPy dtype in it if *dtype* is that of a NumPy array in a wrapper of pandas."""
     return dtype.numpy_dtype if type(dtype).__name__ in ("NumpyEADtype", "PandasDtype") else dtype
 
 
@@ -251,7 +251,10 @@ def _decode_masked(column: Any, name: str) -> Any:
 
 
 def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
-    """Return a text column. pandas 2 lacks the text type of pandas 3: the result then has Python objects."""
+    """Return a text column, with the dtype that has the *storage* and, if *na* is not "NA", NaN for missing values.
+
+    If this version of pandas has no dtype with NaN for missing text, the result has Python objects.
+    """
     arrow, _ = libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     if na == "NA":

@@ -67,7 +67,10 @@ def _in_lists(arrow: Any, cells: Any, flat: Any) -> Any:
 
 
 def _encode_vectors(arrow: Any, cells: Any) -> tuple[Any, Spec] | None:
-    """Return one-dimensional arrays of the same number type, such as embeddings, as a list column."""
+    """Return one-dimensional arrays of the same number type, such as embeddings, as a list column.
+
+    Returns None for other arrays.
+    """
     numpy = library("numpy", install="gitmodel[parquet]")
     arrays = [cell for cell in cells if cell is not None]
     dtype = arrays[0].dtype

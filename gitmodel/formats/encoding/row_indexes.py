@@ -17,7 +17,11 @@ from gitmodel.formats.encoding.columns import (
 
 
 def encode_index(pandas: Any, index: Any, add: Any) -> Spec:
-    """Return the `Spec` of the row index *index*: the ends of a range, or a column, added by *add*, for each level."""
+    """Return the `Spec` of the row index *index*.
+
+    For a range, it has the start, stop and step. For any other index, calls *add*, which adds a column to the table,
+    for each level, and the `Spec` describes these columns.
+    """
     if isinstance(index, pandas.MultiIndex):
         levels = []
         # without names, because pandas would take a number as a name for the position of a level
@@ -43,8 +47,8 @@ def encode_index(pandas: Any, index: Any, add: Any) -> Spec:
 def decode_index(pandas: Any, told: Spec, table: Any, first: int, start: int, rows: int) -> Any:
     """Return the row index that `encode_index` encoded as *told*.
 
-    *table* has its columns from the position *first* on. *table* can be a part of the saved table: *rows* rows from the
-    row *start* on.
+    *table* has the columns of the index from the position *first* on. *table* can be a part of the saved table: *rows*
+    rows from the row *start* on.
     """
     if "range" in told:
         begin, stop, step = told["range"]

@@ -42,8 +42,8 @@ def is_plain_json(value: Any) -> bool:
 def misfit(value: Any, where: str = "value", *, classes: bool = True) -> str:
     """Return place and type of the first part of *value* that `encode` cannot write.
 
-    Returns "" if `encode` can write all of *value*. If *classes* is False, enums, dataclasses and pydantic models count
-    as values that cannot be written.
+    The place starts with *where*. Returns "" if `encode` can write all of *value*. If *classes* is False, enums,
+    dataclasses and pydantic models count as values that cannot be written.
     """
     try:
         return _misfit(value, where, classes)
@@ -102,7 +102,10 @@ def _is_leaf(value: Any) -> bool:
 
 
 def encode(value: Any) -> Any:
-    """Convert *value* for `json.dumps`, so that `decode` returns an equal value. Raises UsageError if it cannot."""
+    """Convert *value* for `json.dumps`, so that `decode` returns an equal value.
+
+    Raises UsageError if *value* has a part that cannot be written; `misfit` finds this part.
+    """
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value

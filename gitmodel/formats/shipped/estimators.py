@@ -117,9 +117,9 @@ def _save_skops(value: Any, path: Path) -> None:
 
 
 def _dumped(value: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the schema of *value*, and its other files by name.
+    """Return the schema that skops writes for *value*, and the content of each other file of its archive, by name.
 
-    The files of decision trees are arrays, and all others bytes.
+    The content is an array for a file with an array of a decision tree, and bytes for all others.
     """
     for model, trees in (forest_files.light_copy(value), (value, [])):
         dumped = io.BytesIO()
@@ -149,7 +149,10 @@ def _clear_padding(content: memoryview) -> None:
 
 
 def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: dict[str, str]) -> None:
-    """Replace the ids of objects and the names of files in the schema *node* by numbers that *fresh* returns."""
+    """Replace the ids of objects and the names of files in the schema *node* by numbers that *fresh* returns.
+
+    Adds each id to *ids* and each name to *files*, with its replacement.
+    """
     if isinstance(node, list):
         for item in node:
             _renumber(item, fresh, ids, files)

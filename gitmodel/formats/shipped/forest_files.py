@@ -38,7 +38,7 @@ class LightFile(NamedTuple):
 def light_copy(model: Any) -> tuple[Any, list[Any]]:
     """Return a copy of *model* with light trees, and the original trees in the order of their numbers.
 
-    The copy shares arrays with *model*.
+    The copy shares arrays with *model*. If *model* has no trees or cannot be copied, returns *model* and no trees.
     """
     trees: list[Any] = []
     copies: dict[int, Any] = {}

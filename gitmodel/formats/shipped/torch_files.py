@@ -79,8 +79,8 @@ def _save_module(value: Any, path: Path) -> None:
 def _described(torch: Any, module: Any, where: str, known: dict[int, int], tensors: dict[str, Any]) -> Any:
     """Return *module* and its inner modules as JSON, and add their tensors to *tensors* by name.
 
-    *known* has the modules described so far: if a module is in two places of the tree, the second place refers to the
-    first.
+    The names of the tensors start with *where*. *known* has the modules described so far: if a module is in two places
+    of the tree, the second place refers to the first.
     """
     if id(module) in known:
         return {"same": known[id(module)]}

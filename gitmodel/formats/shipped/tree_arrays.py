@@ -82,8 +82,8 @@ def _fits_its_trees(owner: Any) -> bool:
     if "BaseHistGradientBoosting" in bases and "_predictors" in has:
         nodes = [predictor.nodes for group in owner._predictors for predictor in group]
         used = [part["feature_idx"][part["is_leaf"] == 0].max(initial=-1) + 1 for part in nodes]
-        # With categories, another estimator, the preprocessor, validates the input. It contains a function, so loading
-        # it needs trust.
+        # If the input has categories, the preprocessor, another estimator, validates it. `_is_preprocessor` requires
+        # that the preprocessor contains a function, so that loading it needs trust.
         return _takes(has, max(used, default=0), exactly=False) and _is_preprocessor(has.get("_preprocessor"))
     if "estimators_" not in has or not bases & {"BaseForest", "BaseGradientBoosting", "IsolationForest"}:
         return True
@@ -163,7 +163,7 @@ def _is_search_tree(tree: Any) -> bool:
 
 
 def _validates(tree: Any, data: Any) -> bool:
-    """Return True if the metric of the search *tree* has a weight for each feature."""
+    """Return True if the metric of the search *tree* has a weight for each feature of *data*."""
     try:
         next(part for part in tree.__getstate__() if hasattr(part, "_validate_data"))._validate_data(data)
     except (StopIteration, ValueError):
