@@ -18,7 +18,7 @@ from gitmodel.cli.invocation import Command, Invocation, LazyGroup, usage_of
 from gitmodel.cli.shapes import care_shapes, promote_shapes, record_shapes, share_shapes, start_shapes, trace_shapes
 from gitmodel.cli.shapes.shape import Shape
 
-# Found in the modules instead of listed by hand, so that the reference describes every shape.
+# The shapes of the JSON output. Found in the modules, so that the reference describes every shape of a command.
 SHAPES = [
     value
     for module in (record_shapes, promote_shapes, trace_shapes, share_shapes, care_shapes, start_shapes)

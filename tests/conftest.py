@@ -69,7 +69,7 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template for `git init` without sample hooks, so that `git init` does not copy the samples each time."""
+    """The template folder for `git init`. It has no sample hooks, so that `git init` does not copy them each time."""
     folder = tmp_path_factory.mktemp("templates")
     for name in ("hooks", "info"):
         (folder / name).mkdir()
@@ -114,7 +114,8 @@ def kept_commit(pytestconfig: pytest.Config) -> Path:
     """The file of the ref that gitmodel creates in this checkout if a command records a version there."""
     words = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir", "HEAD"]
     done = subprocess.run(words, cwd=pytestconfig.rootpath, capture_output=True, text=True)
-    common, commit = done.stdout.split() if done.returncode == 0 else ("/nonexistent", "none")  # a copy without git
+    # git fails if this checkout is a copy of the files without `.git`.
+    common, commit = done.stdout.split() if done.returncode == 0 else ("/nonexistent", "none")
     return Path(common, "refs", "gitmodel", "code", commit)
 
 

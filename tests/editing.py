@@ -45,7 +45,7 @@ def overwrite(path, content):
 
 
 def read(repo, path, at=BRANCH):
-    """Return the text of the file *path* on the branch."""
+    """Return the text of the file *path* at *at*, a commit or branch (by default the metadata branch)."""
     return run(repo, "cat-file", "blob", f"{at}:{path}") + "\n"
 
 

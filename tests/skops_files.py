@@ -8,7 +8,7 @@ import skops.io
 
 
 def with_schema(model, change):
-    """Return a skops file of *model* in which *change* changed the schema. *change* gets the schema."""
+    """Return a skops file of *model* with a changed schema. *change* is called with the parsed schema and edits it."""
     source, content = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))), io.BytesIO()
     schema = json.loads(source.read("schema.json"))
     change(schema)

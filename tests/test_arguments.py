@@ -275,7 +275,7 @@ def test_the_error_for_an_argument_names_the_argument_its_value_and_the_expected
 
 
 @pytest.mark.parametrize("kind", ["cycle", "mapping of a cycle", "deep", "array", "object", "surrogate", "huge"])
-def test_a_pipeline_refuses_a_value_of_a_parameter_that_cannot_be_recorded(client, kind):
+def test_a_pipeline_refuses_a_parameter_whose_value_cannot_be_recorded(client, kind):
     value = HOSTILE[kind]
 
     @gitmodel.step
@@ -289,7 +289,7 @@ def test_a_pipeline_refuses_a_value_of_a_parameter_that_cannot_be_recorded(clien
         work.run(client=client, a=value)
 
 
-def test_arguments_of_every_type_in_the_annotations_of_the_interface_are_checked():
+def test_gitmodel_can_check_arguments_of_every_type_in_the_annotations_of_public_methods():
     own = {"Any", "Callable[[], str]"}
     for cls, name, parameter in public_methods():
         known = arguments._check_of(parameter.annotation) or parameter.annotation in own

@@ -565,7 +565,7 @@ class TestLocalStore:
         put(local, content)
         assert read(local, digest) == content
 
-    def test_the_digest_is_also_verified_if_a_reader_asks_for_exactly_all_bytes(self, local):
+    def test_a_reader_that_asks_for_exactly_the_length_of_a_damaged_object_gets_an_error(self, local):
         digest = put(local, b"abc")
         overwrite(place_of(local, digest), b"abX")
         with local.open(digest) as reader, pytest.raises(Invalid, match="damaged"):

@@ -117,7 +117,7 @@ def test_check_finds_faults_in_attachments_that_were_edited_by_hand(staged, adde
     assert rule in found
 
 
-def test_check_refuses_attachments_in_a_registry_of_a_format_that_has_none(staged, tmp_path):
+def test_check_reports_attachments_in_a_registry_whose_format_does_not_support_attachments(staged, tmp_path):
     staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
     folder = staged.repository.common_dir
     editing.begin_at_format(folder, "1.1")
@@ -247,7 +247,7 @@ def test_keys_in_the_metadata_of_an_attachment_are_set_and_removed_one_by_one(st
     assert git(staged.repository.common_dir, "rev-parse", "gitmodel^").strip() == tip
 
 
-def test_attach_with_follow_links_stores_the_files_behind_links_within_the_given_root(
+def test_attach_with_follow_links_stores_the_targets_of_symbolic_links_if_the_given_root_contains_them(
     staged, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "cache").mkdir()

@@ -50,7 +50,7 @@ def as_person(monkeypatch, name):
     monkeypatch.setenv("GIT_COMMITTER_NAME", name)
 
 
-def test_after_any_kind_of_change_the_last_change_is_the_newest_in_the_history(client, wine, code_repo, monkeypatch):
+def test_after_any_kind_of_change_authorship_agrees_with_the_events_of_the_log(client, wine, code_repo, monkeypatch):
     steps = [
         lambda model: model.create_version(),
         lambda model: model.create_version(number=4),
@@ -88,7 +88,7 @@ def test_a_renamed_model_keeps_the_authors_of_its_versions(client, wine, code_re
         assert whole.authorships() == found
 
 
-def test_a_later_call_reads_only_the_commits_that_are_newer_than_the_index(client, wine, monkeypatch):
+def test_reading_authorship_again_reads_only_the_commits_that_are_newer_than_the_index(client, wine, monkeypatch):
     wine.create_version()
     client.authorships()
     monkeypatch.setattr(authorship, "walk_branch", None)
@@ -140,7 +140,7 @@ def test_authorship_in_a_shallow_clone_leaves_out_authors_of_missing_commits(cli
     assert (found["wine@1"].author, found["wine@1"].updated_by) == (None, "Ada Example")
 
 
-def test_authorship_is_read_again_after_a_fetch_with_a_depth_hid_the_commit_of_the_index(
+def test_authorship_is_computed_again_if_a_shallow_fetch_hid_the_commit_that_was_indexed_last(
     client, wine, tmp_path, git, code_repo
 ):
     wine.create_version()

@@ -197,7 +197,7 @@ def test_paragraphs_and_lists_of_a_description_are_kept():
     assert "First.\n\nSecond:\n\n- one\n- two\n\n1. three\n" in found
 
 
-def test_the_header_lists_only_datasets_whose_id_is_valid_and_in_the_metadata_key_datasets():
+def test_the_header_lists_only_the_valid_ids_of_datasets_in_the_metadata_key_datasets():
     data = tuple(
         ArtifactLink(name=name, kind="data", digest="sha256:" + "1" * 64, size=1, format="csv")
         for name in ("mnist", "squad")

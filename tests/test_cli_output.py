@@ -234,7 +234,7 @@ def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys
     assert max(map(len, shown.replace("\r", "").splitlines())) <= 72
 
 
-def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):
+def test_a_long_description_wraps_on_a_terminal_and_is_one_line_without_a_terminal(repo, capsys):
     ask(capsys, "register", "iris", "--description", "word " * 60)
     code, shown = on_terminal("show", "iris", columns=60, env={"NO_COLOR": "1"})
     assert code == 0

@@ -73,7 +73,7 @@ def test_diff_shows_fields_that_differ_first_and_equal_fields_on_request(client,
     """)
 
 
-def test_diff_shows_close_values_and_values_of_other_types_as_different(client, capsys):
+def test_diff_shows_nearly_equal_values_and_equal_values_of_different_types_as_different(client, capsys):
     awkward = [
         {"big": 2**53, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912341, "type": 1, "text": "1"},
         {"big": 2**53 + 1, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912342, "type": 1.0, "text": 1},

@@ -151,7 +151,9 @@ def test_a_file_is_refused_if_its_parent_folder_usually_contains_credentials(cli
             client.get_version("iris@1").link_artifact("weights", source)
 
 
-def test_a_symbolic_link_is_refused_if_the_link_or_its_target_has_a_name_of_credentials(client, tmp_path, folder):
+def test_a_symbolic_link_is_refused_if_the_link_or_its_target_is_named_like_a_file_of_credentials(
+    client, tmp_path, folder
+):
     secret, plain = put(tmp_path, ".netrc", "x"), put(tmp_path, "plain", "x")
     (tmp_path / "harmless").symlink_to(secret)
     (tmp_path / "id_rsa").symlink_to(plain)

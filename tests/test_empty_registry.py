@@ -35,9 +35,9 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, monkey
 
 
 def test_a_transaction_creates_the_registry_although_its_commits_have_different_dates(code_repo, monkeypatch):
-    """The ref that reserves a version number points at a first commit of the registry, as the branch does.
+    """Without a registry, the ref that reserves a version number points at a first commit made for the reservation.
 
-    If the transaction takes longer than a second, these are two commits with different dates.
+    If the transaction takes longer than a second, the first commit of the branch has another date than this commit.
     """
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.delenv(name)

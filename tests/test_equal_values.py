@@ -318,7 +318,7 @@ def test_comparing_two_values_finds_a_difference_inside_of_a_list(one, other):
 
 
 @pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}], ids=["lists", "dicts"])
-def test_values_with_250_levels_are_compared(wrap):
+def test_values_with_250_levels_of_nesting_are_compared(wrap):
     def nested(value):
         for _ in range(250):
             value = wrap(value)

@@ -227,7 +227,7 @@ def test_check_refuses_a_changed_file_name_and_readers_by_stage_use_the_original
     assert client.get_version("iris@production").get_artifact("clf").path().read_bytes() == ONNX
 
 
-def test_if_no_link_with_its_file_name_can_be_created_an_artifact_can_still_be_read(version, monkeypatch):
+def test_an_artifact_can_be_read_in_place_on_a_system_that_refuses_symbolic_links(version, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 

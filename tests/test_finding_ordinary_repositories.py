@@ -94,7 +94,7 @@ def test_a_repository_that_git_refuses_because_of_variables_or_its_owner_is_refu
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(repo=code_repo))
     found = find(code_repo / "x")
-    # This is no error, because git 2.34.0 does not check the owner.
+    # `find` returns a repository if this git does not check the owner, such as git 2.34.0.
     found = found if isinstance(found, str) else replace(found, config=None)
     ask_only_git(monkeypatch)
     assert found == find(code_repo / "x")

@@ -25,7 +25,7 @@ PROGRAM = str(PROGRAMS / "git-model")
 
 
 def ask(folder, *words, **variables):
-    """Run a command in *folder*; return its exit code, stdout and stderr."""
+    """Run the command *words* in *folder* with these environment variables; return exit code, stdout and stderr."""
     environ = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
     environ.update({name: str(value) for name, value in variables.items()})
     command = [str(word) for word in words]
@@ -42,7 +42,7 @@ def model(folder, *words, **variables):
 
 
 def refused(exit_code, folder, *words, **variables):
-    """Run a command in *folder*; fail unless it has this exit code; return its stderr."""
+    """Run `git model` with the arguments of `ask`; fail unless it ends with *exit_code*; return its stderr."""
     code, _, err = model(folder, *words, **variables)
     assert code == exit_code, err
     return err

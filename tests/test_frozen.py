@@ -203,7 +203,7 @@ def test_threads_that_read_the_fields_of_a_class_at_the_same_time_compute_them_o
     def dataclass_together(**options):
         calls.append(options)
         with suppress(threading.BrokenBarrierError):
-            both.wait(timeout=0.2)  # breaks after 0.2 s, because a lock must keep the second thread away
+            both.wait(timeout=0.2)  # raises after 0.2 s, because a lock must keep the second thread from calling
         return dataclass(**options)
 
     monkeypatch.setattr(dataclasses, "dataclass", dataclass_together)

@@ -58,7 +58,7 @@ def hinted():
     found = set()
     for path in sorted(PACKAGE.rglob("*.py")):
         for text in strings(ast.parse(path.read_text(encoding="utf-8"))):
-            # `%s` stands for a value, too. A value directly after a letter is optional, and is left out here.
+            # `%s` stands for a value, too. A value directly after a letter may be empty, and is left out here.
             shown = re.sub(rf"(?<=[a-z]){VALUE}", "", text.replace("%s", VALUE))
             found.update(tuple(shlex.split(command)) for command in _SHOWN.findall(shown))
     return sorted(found)

@@ -139,7 +139,7 @@ def test_history_has_all_changes_although_it_reads_the_commits_in_portions(iris,
     assert found[-1] == "Register iris"
 
 
-def test_a_walk_reads_its_commits_in_one_request_even_if_others_displace_them_in_the_cache(iris, monkeypatch):
+def test_a_walk_along_the_branch_reads_no_commit_again_after_the_commit_left_the_cache(iris, monkeypatch):
     repository = iris._registered().repository
     tip, read, get = repository.tip(), [], repository.reader.get
     monkeypatch.setattr(repository.reader, "get", lambda id, **options: read.append(id) or get(id, **options))

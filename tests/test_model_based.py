@@ -94,7 +94,7 @@ class Expected:
 
 
 def raises_if(refused, error, message=None):
-    """Return a context manager that fails unless the block raises *error*, or one without effect if not *refused*."""
+    """Return a context manager that fails unless its block raises *error*; one without effect if not *refused*."""
     return pytest.raises(error, match=message) if refused else nullcontext()
 
 

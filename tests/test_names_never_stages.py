@@ -1,6 +1,6 @@
 """A version cannot have the name of a stage or a reserved word such as `latest`: no command accepts it.
 
-Somebody may write a hand-written file, which gives a version such a name, to the branch. Readers ignore this file, and
+A file that somebody wrote to the branch by hand may give a version such a name. Readers ignore this file, and
 `git model check` reports it.
 """
 

@@ -15,7 +15,7 @@ import gitmodel
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = [name for name in PROJECT["optional-dependencies"] if name not in ("dev", "docs", "test")]
-# Runs the release script, with a replaced step: it prints the built files, and does not install them to try them.
+# Runs the release script, but prints the names of the built files instead of installing and trying them.
 SIGN = """
 import sys
 sys.path.insert(0, "release")
@@ -23,7 +23,7 @@ import release, trial
 trial.main = lambda folder: print("tried", *sorted(file.name for file in folder.iterdir()))
 release.main(False)
 """
-# The same, but it also writes a file instead of building.
+# The same, but writes one file instead of building the release.
 SIGN_WITHOUT_BUILDING = SIGN.replace(
     "release.main",
     """\

@@ -175,7 +175,7 @@ def test_a_write_to_a_clone_with_thousands_of_loose_objects_is_fast_and_packs_th
     assert int(run(repo, "count-objects").split()[0]) > 5 * writes
 
     def cost(work):
-        """Call the function *work* three times. Returns the lowest CPU time of a call and its git processes."""
+        """Call *work* three times; return the lowest CPU time of a call, including its git processes."""
         costs = []
         for _ in range(3):
             before = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

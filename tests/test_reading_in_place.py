@@ -72,7 +72,7 @@ def test_threads_that_open_a_folder_at_the_same_time_get_the_complete_folder(art
         all_of_them.wait()
         return members_of(*arguments)
 
-    # Two modules have this function. The test replaces only the one in `fetching`, which `get_folder` calls.
+    # Two modules import `members_of`. The test replaces only the name in `fetching`, which `get_folder` uses.
     assert unpacked.members_of is members_of
     monkeypatch.setattr(fetching, "members_of", wait)
 

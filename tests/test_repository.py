@@ -386,7 +386,7 @@ class TestRefusals:
 
     @pytest.fixture
     def replace_git(self, tmp_path, monkeypatch):
-        """A function that puts a git first on the path that says it has the given version."""
+        """A function that puts a program `git` first on PATH. The program reports the given version, else runs git."""
 
         def replace(version):
             code = f'case "$*" in *version*) echo "git version {version}" ;; *) exec {shutil.which("git")} "$@" ;; esac'

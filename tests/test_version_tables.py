@@ -167,7 +167,7 @@ def test_the_result_of_find_versions_can_become_rows_and_a_data_frame(client):
     assert "<td>0.97</td>" in found._repr_html_()
 
 
-def test_a_search_finds_new_versions_of_its_transaction_and_with_at_only_earlier_versions(
+def test_a_search_in_a_transaction_finds_its_new_versions_and_a_search_at_an_earlier_commit_does_not(
     client, git, code_repo, capsys
 ):
     before = git(code_repo, "rev-parse", "gitmodel")

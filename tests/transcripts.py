@@ -77,7 +77,10 @@ def on_terminal(*arguments, typed="", columns=80, env=None):
 
 
 def make_registry(folder, keep, capsys, commands):
-    """Fill the repository *folder*: copy the folder *keep*, or else run *commands* and copy the result to *keep*."""
+    """Create a registry in the current folder *folder*, with *commands* or from the copy that an earlier call kept.
+
+    If the folder *keep* exists, copy it to *folder*. Otherwise, run *commands* and copy *folder* to *keep*.
+    """
     if keep.is_dir():
         shutil.copytree(keep, folder, dirs_exist_ok=True, symlinks=True)
         return

@@ -4,7 +4,10 @@ import time
 
 
 def wait_for(question, seconds=60):
-    """Call *question* until it returns a true value, and return the value. An OSError or ValueError counts as false."""
+    """Call *question* until it returns a true value, and return the value. An OSError or ValueError counts as false.
+
+    Raises AssertionError if the value is still false after *seconds*.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
