@@ -58,7 +58,7 @@ def open_registry(path):
 
 
 def register(registry, *, model="iris", content=None):
-    """Store an artifact, then create a version with a link to this artifact."""
+    """Store an artifact with the text *content* (default: random), then create a version with a link to it."""
     from gitmodel.domain.schema.records import ArtifactLink
     from gitmodel.registry.records import versions
     from gitmodel.stores.artifacts.storing import put_path

@@ -80,9 +80,10 @@ def start(code_repo):
 
 @pytest.fixture
 def assert_whole():
-    """Fail unless `git fsck`, `check` and `doctor` find no fault.
+    """A function that fails unless `git fsck`, `check` and `doctor` find no fault in the registry at the given path.
 
-    With *repair*, first repair the effects of a crash: locks, leftovers, and a pending promotion.
+    With `repair=True`, the function lets `doctor` repair the effects of a crash before it examines the registry: locks,
+    leftovers, and a pending promotion.
     """
 
     def assert_(path, *, repair=False):

@@ -231,7 +231,7 @@ def test_a_writer_never_touches_work_tree_index_or_current_branch(registry, git)
     assert git(registry.path, "status", "--porcelain") == status
 
 
-def test_threads_that_share_one_client_create_different_versions(code_repo, assert_whole, soak):
+def test_threads_that_share_one_client_create_versions_with_different_numbers(code_repo, assert_whole, soak):
     each = 25 if soak else 6
     with Client(code_repo) as client:
         model = client.register_model("iris")
@@ -255,7 +255,7 @@ def test_threads_that_share_one_client_create_different_versions(code_repo, asse
     assert_whole(code_repo)
 
 
-def test_a_writer_waits_until_another_program_releases_its_lock(registry, start):
+def test_a_writer_waits_until_another_program_releases_the_lock_of_the_branch(registry, start):
     lock = registry.repository.common_dir / "refs/heads/gitmodel.lock"
     lock.touch()
     (actor,) = start(1)

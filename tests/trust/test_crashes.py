@@ -67,9 +67,10 @@ def state(registry):
 
 
 def write_under_strace(path, request, *options, log):
-    """Run a writer under strace, which injects faults into its system calls and those of its child processes.
+    """Run a process that does *request* in the registry at *path*, under strace with *options*.
 
-    Return the exit code, answer and stderr of the writer.
+    strace injects the faults that *options* name into system calls of the process and its children, and writes the
+    calls to the file *log*. Return the exit code, answer and stderr of the process.
     """
     running = subprocess.Popen(
         ["strace", "-f", "-y", "-qq", "-o", str(log), *options,
@@ -110,7 +111,10 @@ def without_the_locks_that_are_named(made, work):
 
 
 def assert_survived(made, request, before, code, answer, assert_whole, git):
-    """Fail unless the state after a crash is old, new or pending, the next write works, and `doctor` finds no fault."""
+    """Fail unless the registry is valid after the crash of a writer, the next write works, and `doctor` finds no fault.
+
+    The state must be that *before* the write, that after the write, or that of a pending promotion or demotion.
+    """
     git(made.path, "fsck", "--strict", "--no-dangling")
     assert checking.check(made.repository) == []
     numbers, held = state(made)
@@ -172,7 +176,7 @@ REQUESTS = {
 
 
 def counted(path, request, log):
-    """Return the greatest number of calls by one process for each system call: strace counts for each process."""
+    """Return for each kind of system call the most calls by one process, because strace counts per process."""
     every = ",".join(CALLS.values())
     code, answer, stderr = write_under_strace(path, request, "-e", f"trace={every}", log=log)
     assert code == 0, stderr

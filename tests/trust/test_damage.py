@@ -30,7 +30,7 @@ DIGEST = "sha256:" + "0" * 64
 
 
 class Edited:
-    """The metadata branch, edited with git's own plumbing."""
+    """The metadata branch of *registry*, with methods that change it without the checks of gitmodel."""
 
     def __init__(self, registry, git):
         self.registry, self.git = registry, git
@@ -556,7 +556,7 @@ def test_a_damaged_newest_commit_of_the_branch_is_reported(edited, registry, git
     assert (registry.repository.common_dir / BRANCH).read_text().strip() == before
 
 
-def test_readers_do_not_use_the_copy_of_a_remote_if_the_packed_local_branch_lost_its_newest_commit(
+def test_readers_do_not_use_the_remote_tracking_branch_if_the_packed_local_branch_lost_its_newest_commit(
     edited, registry, git, open_at
 ):
     lost = git(registry.path, "rev-parse", BRANCH)

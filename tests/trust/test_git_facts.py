@@ -152,7 +152,7 @@ def test_gitmodel_gives_git_the_expected_old_value_of_each_ref_that_it_moves():
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
 def test_success_is_reported_only_when_the_branch_has_moved(registry, monkeypatch, hears):
-    """git exits 0 but does not move the branch: it does nothing, as on a full disk, or does not get the last line."""
+    """git exits 0 without moving the branch: it does nothing, as on a full disk, or does not get all of its input."""
     with refs_unchanged(registry.path):
         real = f'{shutil.which("git")} "$@"'
         script = f'case " $* " in *" update-ref "*) {hears.format(git=real)}; exit 0;; esac\nexec {real}'
@@ -206,7 +206,11 @@ def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, tmp_path
 
 
 def killed_writer(registry, moves, *, lock=None):
-    """Create the writer mark of a killed writer, and return its path. *lock* is the text of the branch's lock file."""
+    """Create the writer mark of a killed writer, and return the path of the mark.
+
+    *moves* maps the refs that the writer was moving to their new ids. *lock* is the text of the lock file that the
+    writer left on the branch; None: no lock file.
+    """
     folder = registry.repository.common_dir / "gitmodel/writers"
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / f"{len(list(folder.iterdir())):016x}"

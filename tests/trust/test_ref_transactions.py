@@ -312,7 +312,7 @@ def test_an_exception_in_a_signal_handler_while_git_holds_locks_leaves_no_lock(
     assert_whole(registry.path)
 
 
-def test_a_hook_that_prints_more_than_a_pipe_holds_can_still_refuse(registry):
+def test_a_hook_that_prints_more_than_a_pipe_holds_can_still_refuse_the_write(registry):
     hook = set_hook(registry, "head -c 300000 /dev/zero | tr '\\0' x >&2")
     assert registry.register()["number"] == 3
     hook.write_text("#!/bin/sh\necho no >&2; exit 1\n")
