@@ -58,6 +58,6 @@ def story(told_once, tmp_path, monkeypatch):
 
 @pytest.fixture
 def past(story):
-    """The registry in the copy."""
+    """A client of the registry in the repository `story`."""
     with Client(story) as client:
         yield client

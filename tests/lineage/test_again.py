@@ -83,7 +83,7 @@ def test_reproducing_a_run_gives_identical_bytes_and_changes_nothing_else(story,
     assert state_of(git, story) == before
 
 
-def test_reproduce_finds_inputs_by_digest_after_their_names_moved_to_other_versions(story, past):
+def test_reproduce_uses_the_recorded_inputs_although_a_newer_version_of_the_input_exists(story, past):
     found = reproduce(past, "petals@2")
     assert found.identical
     assert past.get_version("measurements@latest").number == 10

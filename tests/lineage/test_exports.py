@@ -167,7 +167,10 @@ def entry(path, data):
 
 
 def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
-    """Return the records and objects of an archive, by path, as an export writes them."""
+    """Return the content of an archive by path: the records of *model* and *version*, and *objects* (default: BYTES).
+
+    *more* maps further paths to their bytes. The paths in *drop* are left out.
+    """
     found = {
         f"models/{model}/model.toml": codec.encode(ModelRecord(created=NOW)),
         paths.version_file("iris", 1): codec.encode(version),
@@ -179,7 +182,11 @@ def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
 
 
 def written(found, *, entries=None, change=None, after=b""):
-    """Return an archive of *found*. *entries* replaces the entries of its manifest, *change* alters its members."""
+    """Return an archive of *found*, which maps paths to bytes, with the bytes *after* at its end.
+
+    *entries* replaces the entries of its manifest. *change* is a function that alters the header and bytes of each
+    member except the manifest.
+    """
     entries = entries or [entry(path, data) for path, data in found.items()]
     index = format_manifest(entries)
     members = [("gitmodel-export", index)]
@@ -198,7 +205,7 @@ def written(found, *, entries=None, change=None, after=b""):
 
 
 def header(**fields):
-    """Return a function that sets these fields in the header of a member."""
+    """Return a function for `change` of `written` that sets these fields in the tar header of a member."""
 
     def change(member, data):
         for name, value in fields.items():

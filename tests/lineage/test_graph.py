@@ -322,7 +322,7 @@ def test_lineage_of_an_artifact_of_many_models_runs_git_once_for_all_their_tags(
     assert len([command for command in listed if "for-each-ref" in command]) == 2
 
 
-def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
+def test_lineage_follows_a_run_whose_steps_are_in_the_store_and_names_the_run_if_the_store_lacks_them(client, capsys):
     from gitmodel.registry.recorded_runs.run_details import store_details
 
     id = "20261103T000000Z-long-0000"
