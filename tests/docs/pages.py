@@ -81,7 +81,7 @@ def read(page: str) -> str:
 
 
 def blocks(page: str) -> list[Block]:
-    """Return the fenced code blocks of *page*, in order."""
+    """Return the fenced code blocks of *page*, from top to bottom."""
     return [Block(found[1], found[2], found.start(2)) for found in _BLOCK.finditer(read(page))]
 
 
