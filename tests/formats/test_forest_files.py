@@ -98,7 +98,7 @@ def test_trees_inside_methods_and_partials_are_verified():
 def edited(model, edit):
     """Return a skops file of *model* in which *edit* was applied to each node of a tree.
 
-    *edit* gets the node, the state in it, and its first argument, which is the number of features.
+    *edit* gets the node, the state of the tree, and the first argument of its class, which is the number of features.
     """
 
     def change(schema):

@@ -229,7 +229,11 @@ def test_a_tree_whose_indices_lead_out_of_its_arrays_is_refused(model, record, v
 
 
 def narrowed(model, *path, key="n_features_in_", value="1"):
-    """Return a skops file of *model* with the value *value* for *key* of the object at *path*, or without *key*."""
+    """Return a skops file of *model* with *value* for *key* of the object at *path*. If *value* is None, remove *key*.
+
+    *path* has the names of attributes that lead from *model* to the object. If *key* is a number, it is the position of
+    an argument with which the object is created.
+    """
 
     def change(node):
         for step in path:
@@ -268,7 +272,7 @@ def test_a_tree_that_reads_more_features_or_outputs_than_its_model_takes_is_refu
         load(write(narrowed(model, **changed), tmp_path / "model"), "skops")
 
 
-def test_a_tree_with_another_number_of_outputs_than_its_arrays_is_refused(tmp_path):
+def test_a_tree_that_claims_another_number_of_outputs_than_its_arrays_have_is_refused(tmp_path):
     model = DecisionTreeClassifier(max_depth=2).fit(FEATURES, TARGET)
     for claimed in ("0", "2", "100000", "-1", "1000000000000"):
         content = narrowed(model, "tree_", key=2, value=claimed)
@@ -276,7 +280,7 @@ def test_a_tree_with_another_number_of_outputs_than_its_arrays_is_refused(tmp_pa
             load(write(content, tmp_path / "model"), "skops")
 
 
-def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused():
+def test_a_search_tree_whose_node_bounds_or_metric_do_not_fit_its_points_is_refused():
     model = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(3)})
     assert tree_arrays.fault(model.fit(FEATURES, TARGET)) == ""
     narrow = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(2)})

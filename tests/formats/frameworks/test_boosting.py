@@ -51,7 +51,10 @@ def crafted(value, change):
 
 
 def check_that_a_booster_is_never_called(model, path, monkeypatch):
-    """Fail unless gitmodel refuses files that were changed to call the class of the booster or to contain it."""
+    """Fail unless loading a skops file with a crafted booster raises an error and never calls the class of *model*.
+
+    *model* is the booster, and the crafted files are written to *path*.
+    """
     module, name = type(model).__module__, type(model).__qualname__
     called = []
     monkeypatch.setattr(f"{module}.{name}.__init__", lambda self, *args: called.append(args))
@@ -122,7 +125,9 @@ class TestXGBoost:
         model = xgboost.XGBClassifier(n_estimators=2).fit(*training).get_booster()
         check_that_a_booster_is_never_called(model, tmp_path / "x", monkeypatch)
 
-    def test_estimators_that_are_unfitted_subclassed_or_have_a_function_are_refused(self, xgboost, training, tmp_path):
+    def test_estimators_that_are_unfitted_or_subclassed_or_contain_a_function_are_refused(
+        self, xgboost, training, tmp_path
+    ):
         class Mine(xgboost.XGBRegressor):
             pass
 
