@@ -62,7 +62,10 @@ class ArtifactHandle:
         return linking.only_artifact(self._version._record(), self._version._model, self._name)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the artifact, even if its version is in a stage. Raises Refused for an output of a run."""
+        """Set metadata of the artifact, even if its version is in a stage. Raises Refused for an output of a run.
+
+        The arguments are as in `ModelVersion.log_metadata`.
+        """
         refuse_other_keywords("log_metadata", values, f"it is of {self._described}")
         self.set_metadata({**(metadata or {}), **values})
 
@@ -96,8 +99,9 @@ class ArtifactHandle:
         >>> version.get_artifact("classifier").download("served")            # doctest: +SKIP
         PosixPath('served/model.onnx')
 
-        If the artifact is a folder, *jobs* of its files are fetched at the same time. *warn* is called with a sentence
-        about each file of the folder that is not written; the default writes the sentence to the logger `gitmodel`.
+        If the artifact is a folder, *jobs* of its files are fetched at the same time. *progress* is called with the
+        number of bytes that are fetched so far, and of all bytes. *warn* is called with a sentence about each file of
+        the folder that is not written; the default writes the sentence to the logger `gitmodel`.
         """
         from gitmodel.registry.linked_artifacts import fetching
 
@@ -110,8 +114,9 @@ class ArtifactHandle:
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write one file of a folder artifact to *target* after verifying it, without fetching the other files.
 
-        *file* is the path of the file in the folder. Returns the path of the new file. Raises NotFound if the folder
-        has no such file, and UsageError if the artifact is not a folder.
+        *file* is the path of the file in the folder. *progress* is called with the number of bytes that are fetched so
+        far, and of all bytes of the file. Returns the path of the new file. Raises NotFound if the folder has no such
+        file, and UsageError if the artifact is not a folder.
         """
         self.fetch_file(file, target, progress=progress)
         return Path(target)
@@ -133,7 +138,8 @@ class ArtifactHandle:
         the cache. If the repository is read-only, there is no such link, and the last part of the path is the digest.
 
         Each call verifies the content, and replaces damaged files in the cache. Any number of threads and processes may
-        call `path` and read the files at the same time, because gitmodel never empties a folder of the cache.
+        call `path` and read the files at the same time, because a folder in the cache is complete when it appears, and
+        gitmodel replaces its damaged files one by one.
         """
         from gitmodel.client import reading
 
@@ -170,7 +176,7 @@ class ArtifactHandle:
         If *trusted* is True, formats that can run code when they are loaded, such as pickle, are allowed. Otherwise
         they raise Refused. A scikit-learn model (format skops) needs *trusted* only if it uses a function, or a class
         that does not belong to scikit-learn. Instead, `client.trust_names` can allow the names of these functions and
-        classes one by one. A folder can be loaded only if its format is known, such as that of Transformers.
+        classes one by one. A folder can be loaded only if gitmodel recognizes its format, such as that of Transformers.
         """
         from gitmodel.client import reading
 

@@ -59,7 +59,11 @@ class ModelHandle:
 
     @classmethod
     def _of(cls, opened: OpenRegistry, view: ModelView, since: int) -> Self:
-        """Return a handle that keeps *view*, the values in a list that was read after *since* renumberings."""
+        """Return a handle that keeps *view*, the values that a list has for the model.
+
+        *since* is the number of the last pull before the list was read that renumbered versions. If a later pull
+        renames the model, the handle still names the same model.
+        """
         model = cls._from_ref(opened, ModelRef(view.name, since=since))
         model._listed = view
         return model
@@ -227,8 +231,8 @@ class ModelHandle:
     def _to_change(self) -> ModelRef:
         """Return a reference for a change of the model, and forget the values that a list had for it.
 
-        Raises Refused if the user named the model by a name that a pull gave to it, and did not confirm by *renumbered*
-        that this model is meant.
+        Raises Refused if the user named the model by a name that a pull gave to it, and did not pass `renumbered=True`
+        to confirm that this model is meant.
         """
         writer = self._writer()
         self._listed = None

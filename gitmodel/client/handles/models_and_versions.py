@@ -218,8 +218,9 @@ class Model(ModelHandle):
     ) -> ModelVersion:
         """Put the version that was in *stage* before the current one back into *stage*, and return that version.
 
-        If the version fails a rule of the stage, *force* overrides the rule and needs a *reason*. If the version is in
-        a later stage now, the move empties that stage: this raises Refused unless *leave* is True.
+        If the version fails a rule of the stage, *force* overrides the rule and needs a *reason*. If the version is now
+        in a stage that is after *stage* in `Client.stage_names`, the move would empty that later stage: raises Refused
+        unless *leave* is True.
         """
         opened, why = self._registered(), Justification(reason, force)
         done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)
@@ -322,9 +323,10 @@ class ModelVersion(VersionHandle):
         If *source* is text or a path object, it is the path of a file or folder. The default of *format* is then
         detected from the content. Any other object is saved to a file in *format*, by default the format of its type,
         and this file is loaded again to verify it. `format="pickle"` allows pickle; such an artifact can be loaded only
-        with `trusted=True`. *follow_links* is as in `Model.create_version`. Raises UsageError if the format cannot
-        store the object without changing it, or for a picture of more than 100 MB; Refused if the version is in a stage
-        or has an alias.
+        with `trusted=True`. *follow_links* is as in `Model.create_version`. *metadata* is the metadata of the artifact.
+        *progress* is called with the number of bytes that are stored so far, and of all bytes. Raises UsageError if the
+        format cannot store the object without changing it, or for a picture of more than 100 MB; Refused if the version
+        is in a stage or has an alias.
 
         >>> version.link_artifact("net", digest=other.get_artifact("net").digest, kind="model")  # doctest: +SKIP
         Artifact('iris@4', 'net')
@@ -394,10 +396,12 @@ class ModelVersion(VersionHandle):
 
         The file is read once to hash it. If *provider_digest* is True, the file is not read: gitmodel uses the SHA-256
         of the whole file that its bucket reports. If the bucket keeps versions of its objects, the current version is
-        linked. If the same bytes have moved, call this again with the same name and the new URI; this is always
-        allowed. Raises NotFound if there is no such file, UsageError for invalid arguments or if the bucket reports no
-        SHA-256, Conflict if the file changed while it was read, Unreachable if it cannot be reached. Raises Refused if
-        a server denies access, or if the version is in a stage or has an alias, except for a new location.
+        linked. If the same bytes have moved, call this again with the same name and the new URI; this is allowed even
+        if the version is in a stage. *kind*, *format* and *metadata* are as in `link_artifact`. *progress* is called
+        with the number of bytes that are hashed so far, and of all bytes. Raises NotFound if there is no such file,
+        UsageError for invalid arguments or if the bucket reports no SHA-256, Conflict if the file changed while it was
+        read, Unreachable if it cannot be reached. Raises Refused if a server denies access, or if the version is in a
+        stage or has an alias, except for a new location.
 
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
@@ -434,9 +438,10 @@ class ModelVersion(VersionHandle):
     ) -> Artifact:
         """Add a picture, report or other file to the version as an attachment, even if the version is in a stage.
 
-        *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are not artifacts: a promotion does
-        not fix them, so they can change afterwards. Raises Conflict if an artifact or another attachment of the version
-        has this name. Raises the errors of `link_artifact`, but not Refused for a version in a stage.
+        *source*, *format*, *metadata*, *follow_links* and *progress* are as in `link_artifact`. Attachments are not
+        artifacts: a promotion does not fix them, so they can change afterwards. Raises Conflict if an artifact or
+        another attachment of the version has this name. Raises the errors of `link_artifact`, but not Refused for a
+        version in a stage.
 
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Field(property, Generic[T]):
-    """A property that returns the field of the handle's record with the property's name, converted by *kind*.
+    """A property that returns a field of the handle's record, converted by *kind*. Both have the same name.
 
     The handle's method `_field` returns the value of a field. *doc* is the docstring of the property; if it is "", the
     docstring is that in DESCRIPTIVE, the table of the descriptive fields.

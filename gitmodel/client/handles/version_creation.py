@@ -53,7 +53,7 @@ def create_version(
         since = opened.repository.renumberings().count
         return Made(VersionRef(model, str(known), since=since), new=False)
     draft = draft._replace(tags=read_words(draft.tags), metadata=read_values(draft.metadata or {}))
-    if key or not opened.job:  # else this job may have created this version before, with this name
+    if key or not opened.job:  # else this check could refuse a name that this job gave to this version
         ref = versions.check_creation(opened.writer, ref, draft, artifacts=given.kinds)
     if given.sources and own_code is None:  # before artifacts are stored; `record_code` checks again
         opened.check_code()

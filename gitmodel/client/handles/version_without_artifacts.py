@@ -75,7 +75,11 @@ class VersionHandle:
 
     @classmethod
     def _listed_as(cls, opened: OpenRegistry, view: VersionView, since: int) -> Self:
-        """Return a handle that keeps *view*, the values in a list that was read after *since* renumberings."""
+        """Return a handle that keeps *view*, the values that a list has for the version.
+
+        *since* is the number of the last pull before the list was read that renumbered versions. If a later pull
+        renumbers the version, the handle still names the same version.
+        """
         version = cls._of(opened, VersionRef(view.model, str(view.record.number), since=since))
         version._listed = view
         return version
@@ -147,7 +151,7 @@ class VersionHandle:
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases that name this version in force. `pending` has those that are only recorded."""
+        """The aliases of this version that are in force. `pending` has those that are only recorded."""
         return list(self.view.aliases)
 
     @property
@@ -184,9 +188,9 @@ class VersionHandle:
         """Put this version into *stage*, and archive the version that was in *stage*.
 
         "none" removes this version from its stage. If the version fails a rule of the stage, raises GateRefused, unless
-        *force* overrides the rule, which needs a *reason*. If the version is in a later stage, the move would empty
-        that stage: raises Refused unless *leave* is True. Raises UsageError for an unknown stage, and Refused if the
-        version belongs to a failed run.
+        *force* overrides the rule, which needs a *reason*. If the version is in a stage that is after *stage* in
+        `Client.stage_names`, the move would empty that later stage: raises Refused unless *leave* is True. Raises
+        UsageError for an unknown stage, and Refused if the version belongs to a failed run.
         """
         why = Justification(reason, force)
         return self._change(lambda writer: stages.promote(writer, self._ref, str(stage), why=why, leave=leave))
@@ -299,7 +303,7 @@ class VersionHandle:
         they are left out, because they can change at any time.
 
         If the code repository lacks the commit, it is fetched from the remote to which a push copied it. If
-        *submodules* is True, the submodules of the code are fetched from their own remotes. Branches, the index and
+        *submodules* is True, the submodules of the code are fetched from their own remotes. Branches, git's index and
         other work trees do not change. `git worktree remove` removes the new work tree. Raises NotFound if the commit
         or an artifact cannot be found; UsageError if *folder* exists and is not empty; Refused if a submodule cannot be
         fetched.
@@ -382,8 +386,8 @@ class VersionHandle:
     def _require_confirmed(self) -> None:
         """Forget the values that a list had for the version. Called before each change.
 
-        Raises Refused if the user named the version by a number that a pull gave to it, and did not confirm by
-        *renumbered* that this version is meant.
+        Raises Refused if the user named the version by a number that a pull gave to it, and did not pass
+        `renumbered=True` to confirm that this version is meant.
         """
         self._listed = None
         if self._unconfirmed is not None:
