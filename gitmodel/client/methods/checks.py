@@ -86,7 +86,8 @@ class CheckMethods(OpenedClient):
     ) -> Iterator[Verified]:
         """Verify the artifacts of the versions *references* (default: all versions). Hashes each artifact once.
 
-        Yields a result for each artifact. *jobs* files of a folder are hashed at the same time. Problems, such as an
+        Yields a result for each artifact. *jobs* files of a folder are hashed at the same time. *progress* is called
+        with the number of bytes of an artifact that are hashed so far, and of all its bytes. Problems, such as an
         unreachable store or an unreadable record, are not raised: they are in `error` of a result.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP

@@ -174,8 +174,9 @@ class HistoryMethods(OpenedClient):
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
         digits are enough. *depth* is the maximum number of runs to follow in each direction (None: no limit). If more
-        than *few_from* versions have the same artifact, the result names only 20 of these versions. A notebook shows
-        the lineage as a drawing. Raises NotFound if *subject* names no version, run or artifact in the registry.
+        than *few_from* versions have the same artifact, the result names only 20 of these versions (None: it names
+        all). A notebook shows the lineage as a drawing. Raises NotFound if *subject* names no version, run or artifact
+        in the registry.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """

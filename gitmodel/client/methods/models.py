@@ -61,9 +61,10 @@ class ModelMethods(OpenedClient):
     def list_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
 
-        *sort* is "name" (the default), "created", "updated" (the last change), "latest", "versions" or a key of the
-        metadata, with a "-" before it for descending order. Skips the first *offset* models and returns at most
-        *limit*. Raises UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
+        *sort* is "name" (the default), "created", "updated" (the time of the last change), "latest" (the number of the
+        latest version), "versions" (how many versions the model has) or a key of the metadata, with a "-" before it for
+        descending order. Skips the first *offset* models and returns at most *limit*. Raises UsageError for an invalid
+        filter or sort key, or a negative *limit* or *offset*.
         """
         from gitmodel.client.handles.models_and_versions import Model, Models
 

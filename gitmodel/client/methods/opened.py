@@ -59,7 +59,10 @@ class OpenedClient:
         return self._opened.store_root
 
     def _renewed(self) -> OpenRegistry:
-        """Return the open registry. Its next read contacts the server, unless the last answer is recent enough."""
+        """Return the open registry. If it is by URL, its next read contacts the server.
+
+        It does not if the cache has an answer of the server that is younger than *max_age* of `Client`.
+        """
         self.repository.renew()
         return self._opened
 

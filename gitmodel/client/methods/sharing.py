@@ -45,9 +45,9 @@ class SharingMethods(OpenedClient):
     def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
         """Fetch the artifacts of versions that are in a stage, have an alias or are the latest of their model.
 
-        Returns the number of fetched artifacts. *jobs* artifacts are fetched at the same time. Artifacts that are
-        already on this machine are skipped. Raises Unreachable if a store cannot be reached, Refused if this machine
-        does not trust it.
+        Returns the number of fetched artifacts. *jobs* artifacts are fetched at the same time. *progress* is called
+        with the number of bytes that are fetched so far, and of all bytes. Artifacts that are already on this machine
+        are skipped. Raises Unreachable if a store cannot be reached, Refused if this machine does not trust it.
         """
         from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams.sync import transfers
@@ -67,14 +67,15 @@ class SharingMethods(OpenedClient):
         """Upload artifacts, *jobs* at the same time, then push the branch and stage tags to *remote* atomically.
 
         Also pushes refs to the remote of the code repository, so that this remote keeps the code commits of versions.
-        Only commits that a branch of the remote has ever contained get such a ref. If *code* is True, all code commits
+        Only commits that a branch of this remote has ever contained get such a ref. If *code* is True, all code commits
         of versions get one, also snapshots of uncommitted changes.
 
-        If others have pushed, their changes are pulled first. If others push at the same time, pull and push are
-        repeated for at most *timeout* seconds. Raises Invalid for changed records that break the format, Unreachable if
-        the remote or a store cannot be reached, Refused with the host's message if a rule of the host refuses the push,
-        and the errors of `pull`. If the pull could not keep some local changes, raises Conflict after the push: the
-        error names these changes, and its attribute `done` is the value that is normally returned.
+        *progress* is called with the number of bytes of artifacts that are uploaded so far, and of all these bytes. If
+        others have pushed, their changes are pulled first. If others push at the same time, pull and push are repeated
+        for at most *timeout* seconds. Raises Invalid for changed records that break the format, Unreachable if the
+        remote or a store cannot be reached, Refused with the host's message if a rule of the host refuses the push, and
+        the errors of `pull`. If the pull could not keep some local changes, raises Conflict after the push: the error
+        names these changes, and its attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 
@@ -133,11 +134,11 @@ class SharingMethods(OpenedClient):
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
         RemoveStage, AddGate and RemoveGate. If *push* is True, the new branch is pushed; in a registry by URL, it is
         always pushed. If *open* is True, it is pushed and the pull request is opened on the host, too. If *leave* is
-        True, a version may move to an earlier stage, which empties its later stage. If a pull gave the number in a
-        reference to another version, *renumbered* confirms that you mean the version that has the number now. Raises
-        Refused if the remote does not have one of the versions; GateRefused if a version fails a rule, unless *force*
-        overrides the rule, which needs a *reason*; Conflict if nothing would change; NotFound if a model or version
-        does not exist; Unreachable if the remote cannot be reached.
+        True, a version may move to a stage that is earlier in `stage_names`, although this empties the stage that the
+        version leaves. If a pull gave the number in a reference to another version, *renumbered* confirms that you mean
+        the version that has the number now. Raises Refused if the remote does not have one of the versions; GateRefused
+        if a version fails a rule, unless *force* overrides the rule, which needs a *reason*; Conflict if nothing would
+        change; NotFound if a model or version does not exist; Unreachable if the remote cannot be reached.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -166,7 +167,8 @@ class SharingMethods(OpenedClient):
     def list_proposals(self, remote: str = "") -> list[Proposal]:
         """Return the open proposals of this repository and of *remote*, each with the effects of merging it now.
 
-        A proposal is open until the metadata branch has its changes. Raises Unreachable if *remote* cannot be reached.
+        The default of *remote* is that of `push`. A proposal is open until the metadata branch has its changes. Raises
+        Unreachable if *remote* cannot be reached.
         """
         from gitmodel.teams.proposing import open_proposals
 
@@ -184,10 +186,11 @@ class SharingMethods(OpenedClient):
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
         """Return the effects that a merge would have, such as changes of stages. Merges nothing.
 
-        *commits* is the text "BASE..HEAD": the commit HEAD is merged into the commit BASE. By default, HEAD is the
-        proposal that is checked out, else the only open proposal, else the newest local commit of the metadata branch.
-        If *force* is True, the merge may delete versions that are in a stage or have an alias, and many models at once.
-        To show differences of packages and of text artifacts, reads them from stores on this machine.
+        *commits* is the text "BASE..HEAD": the commit HEAD is merged into the commit BASE. By default, BASE is the
+        metadata branch of the remote at the last contact or, without a remote, the local metadata branch, and HEAD is
+        the proposal that is checked out, else the only open proposal, else the newest local commit of the metadata
+        branch. If *force* is True, the merge may delete versions that are in a stage or have an alias, and many models
+        at once. To show differences of packages and of text artifacts, reads them from stores on this machine.
 
         Raises NotFound if a commit does not exist, UsageError if *commits* is not such a text.
         """

@@ -22,7 +22,7 @@ class StageMethods(OpenedClient):
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """The exclusive stages of the registry, in order."""
+        """The exclusive stages of the registry, in the order in `gitmodel.toml`, from early to late."""
         return self.writer.read(lambda snapshot: snapshot.registry().stage_names)
 
     def view_stages(
@@ -34,7 +34,7 @@ class StageMethods(OpenedClient):
         limit: int | None = None,
         offset: int = 0,
     ) -> VersionTable:
-        """Return the version that is in force in *stage* for each model or, if *stage* is "", for each stage in order.
+        """Return the version in force in *stage* of each model; "" means all stages, in the order of `stage_names`.
 
         *filter*, *sort*, *limit* and *offset* are as in `find_versions`.
 
@@ -98,7 +98,7 @@ class StageMethods(OpenedClient):
     def set_alias(
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
-        """Give *alias* to the version that *reference* names. Another version of the model that has it loses it."""
+        """Give *alias* to the version that *reference* names, and remove it from any other version of the model."""
         from gitmodel.registry.promotion import stages
 
         ref = version_ref(reference, renumbered).required("alias set")
@@ -111,7 +111,7 @@ class StageMethods(OpenedClient):
         return stages.remove_alias(self.writer, model_ref(model, renumbered), alias, reason=reason)
 
     def list_stages(self) -> list[StageRules]:
-        """Return each stage with its rules, in the order of the stages.
+        """Return each stage with its rules, in the order of `stage_names`.
 
         >>> [stage.name for stage in client.list_stages() if stage.rule.proposal_only]        # doctest: +SKIP
         ['production']
@@ -133,12 +133,12 @@ class StageMethods(OpenedClient):
     ) -> ChangedRules:
         """Add the stage *name* in front of the stage *before* (default: as the last stage), and put its rules in force.
 
-        *after* lists the stages from which a version may enter the new stage; it may contain "archived" and "none". If
-        *proposal_only* is True, a change of the stage needs a reviewed proposal. If *signed* is True, the commit and
-        the tag of a change need signatures. If *direct_rollback* is True, the version that was in the stage before may
-        return without meeting these rules; only signatures are still required. If the stage exists with these rules,
-        nothing changes. Raises UsageError for an invalid name or an unknown stage in *after*, Conflict if the name is
-        taken.
+        *after* lists the stages from which a version may enter the new stage (default: any); it may contain "archived"
+        and "none". If *proposal_only* is True, a change of the stage needs a reviewed proposal. If *signed* is True,
+        the commit and the tag of a change need signatures. If *direct_rollback* is True, a version that has been in the
+        stage may return without a review and even if *after* or a gate does not allow it; *signed* still applies. If
+        the stage exists with these rules, nothing changes. Raises UsageError for an invalid name or an unknown stage in
+        *after*, Conflict if the name is taken.
 
         >>> client.add_stage("canary", before="production", after=["staging"])               # doctest: +SKIP
         """

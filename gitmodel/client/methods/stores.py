@@ -138,12 +138,12 @@ class StoreMethods(OpenedClient):
     ) -> Copied:
         """Copy all objects of the store *source* to the store *to*, and verify them. Both are names or URLs of stores.
 
-        *jobs* objects are copied at the same time. Purged objects are skipped. Damaged objects are skipped too, and
-        listed in `failed` of the result. Idempotent: call it again to continue after an interruption. If *repair* is
-        True, objects that *to* already has are also verified, and replaced if they are damaged. The settings of the
-        registry do not change, so models still use the same stores as before. Raises UsageError if both stores are the
-        same, Unreachable if one of them cannot be reached, and Invalid if *to* lacks an object at the end that is not
-        in `failed`.
+        *jobs* objects are copied at the same time. *progress* is called with the number of bytes that are copied so
+        far, and of all bytes. Purged objects are skipped. Damaged objects are skipped too, and listed in `failed` of
+        the result. Idempotent: call it again to continue after an interruption. If *repair* is True, objects that *to*
+        already has are also verified, and replaced if they are damaged. The settings of the registry do not change, so
+        models still use the same stores as before. Raises UsageError if both stores are the same, Unreachable if one of
+        them cannot be reached, and Invalid if *to* lacks an object at the end that is not in `failed`.
         """
         from gitmodel.registry.named_stores import copying
 
@@ -157,9 +157,9 @@ class StoreMethods(OpenedClient):
         """Return the objects of *store* that are older than *grace_days* and that no version, run or stage tag needs.
 
         Objects that an active run needs are not returned either. *also* lists the paths of other registries that use
-        the same store, whose objects are not returned. If the store is not only on this machine, the remote is fetched
-        first, to know the versions of others. Raises Unreachable if the store or the remote cannot be reached, and
-        Invalid if a record cannot be read, because then it is unknown which objects it needs.
+        the same store: objects that these registries need are not returned. If the store is not only on this machine,
+        the remote is fetched first, to know the versions of others. Raises Unreachable if the store or the remote
+        cannot be reached, and Invalid if a record cannot be read, because then it is unknown which objects it needs.
         """
         from gitmodel.registry.named_stores import garbage
 

@@ -152,10 +152,11 @@ class VersionMethods(OpenedClient):
         return version_lists.read_records(self._renewed().repository, model, numbers)
 
     def version_ids(self, model: str) -> dict[int, VersionIds]:
-        """Return the git object ids of the files of each version of *model*, by its number, newest version first.
+        """Return the git object ids of the record and the archived marker of each version of *model*, by its number.
 
-        Includes deleted versions. The ids of a version change whenever its record changes and whenever it is archived,
-        so a program can notice changes by them. Raises NotFound if there is no such model.
+        The newest version is first. Includes deleted versions. The ids of a version change whenever its record changes,
+        and when the version is archived, so that a program can notice changes by them. Raises NotFound if there is no
+        such model.
         """
         from gitmodel.registry.lists import version_lists
 
@@ -202,9 +203,10 @@ class VersionMethods(OpenedClient):
         """Return the state of the code repository as a version records it, and create a ref that keeps its commit.
 
         Two settings say what happens to uncommitted changes: that of this machine (`GITMODEL_DIRTY`, or `git config
-        gitmodel.dirty`) and `[code]` in `gitmodel.toml`. The stricter one is used. "record" only records that there are
-        changes. "snapshot" stores them as a commit, and raises Refused if a changed file looks like credentials or the
-        snapshot is too large. "refuse" raises Refused if there are uncommitted changes.
+        gitmodel.dirty`) and `[code]` in `gitmodel.toml`. The stricter one is used. "record", the least strict, only
+        records that there are changes. "snapshot" stores them as a commit, and raises Refused if a changed file looks
+        like credentials or the snapshot is too large. "refuse", the strictest, raises Refused if there are uncommitted
+        changes.
         """
         return self._opened.record_code()
 
