@@ -70,7 +70,10 @@ class OpenRegistry:
 
     @property
     def lasting(self) -> OpenRegistry:
-        """This open registry or, after the transaction of this one has ended, the one that began it. Handles use it."""
+        """This open registry; for a copy that `transaction` yielded, the original as soon as the block has ended.
+
+        Handles use it, because they can still be used after the transaction.
+        """
         return self._outer or self
 
     @cached_property
@@ -139,7 +142,10 @@ class OpenRegistry:
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[OpenRegistry]:
-        """Yield a copy of this open registry, whose changes become a commit about *message* after the block."""
+        """Yield a copy of this open registry, whose changes become one commit after the block.
+
+        *message* is the subject of the commit.
+        """
         self.require_branch("transaction")
         with entered_batch(self.repository, message) as batch:
             inside = self.with_writer(batch)
@@ -149,7 +155,8 @@ class OpenRegistry:
     def require_branch(self, verb: str) -> None:
         """Raise UsageError if this is a past state of the registry, or if a transaction of it is open in this thread.
 
-        Methods that write to the branch themselves call this first. *verb* is the name of the method, for the message.
+        Methods that write to the branch without `writer` call this first. *verb* is the name of the method, for the
+        message.
         """
         if isinstance(self.writer, Direct):
             self.writer.refuse_inside()
@@ -230,7 +237,7 @@ class OpenRegistry:
 
     @cached_property
     def _code_config(self) -> Mapping[str, str]:
-        """The git settings of the code repository; {} if the registry is in the same repository."""
+        """The git settings of the code repository; {} if it is also the registry, whose settings are read too."""
         code = self.find_code()
         if code is None or code.git.common_dir == self.repository.git.common_dir:
             return {}
