@@ -38,7 +38,7 @@ def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore
 
 
 def executed_cells() -> list[Cell]:
-    """Return the cells that this process has executed, in order, including the current cell; [] outside of IPython."""
+    """Return the cells that this process has executed, oldest first, and the current cell; [] outside of IPython."""
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_shell() if get_shell is not None else None
     history = getattr(shell, "history_manager", None)

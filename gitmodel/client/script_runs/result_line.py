@@ -22,7 +22,7 @@ def print_result(
     used: Sequence[str] = (),
     code: Code,
 ) -> None:
-    """Print the line about the run with the id *run* on stderr, unless GITMODEL_QUIET in *environ* is set."""
+    """Print the line of `result_line` about the run *run* on stderr, unless GITMODEL_QUIET in *environ* is set."""
     if environ.get("GITMODEL_QUIET", "0") not in ("", "0"):
         return
     place = shown_url(repository.url) if repository.url else str(repository.git.top)

@@ -73,7 +73,7 @@ def fail(run: RunRecording, error: BaseException) -> None:
     """
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
-    repository.reader.close()  # Ctrl-C also ends the git process that reads objects; this starts a new one
+    repository.reader.close()  # Ctrl-C also ends the git process that reads objects; the next read starts another
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
     text = ErrorText.with_frames(error, frames).hidden(run.secrets.values())
     run.status = status

@@ -41,9 +41,9 @@ _LONGEST_VALUES = 16_000
 
 
 class RunStart(Frozen):
-    """The facts of a run that are known when it starts. *process* is the id of the process that started it.
+    """The values of a run that are known when it starts. *process* is the id of the process that started it.
 
-    *packages* is the digest of the list of installed packages. *clock* is the start by a clock that never goes back.
+    *packages* is the digest of the list of installed packages. *clock* is the time of the start by a monotonic clock.
     """
 
     name: str
@@ -161,7 +161,7 @@ class RunRecording:
         self.links[name] = replace(link, metadata={**link.metadata, **metadata})
 
     def link(self, given: storing.GivenArtifacts) -> None:
-        """Store the artifacts *given* and link them to the run; see `keeping_values` for an error."""
+        """Store the artifacts *given* and link them to the run. If that fails, `keeping_values` saves their objects."""
         with self.keeping_values(given.sources):
             self.store(given)
 

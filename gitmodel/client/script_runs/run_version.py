@@ -36,9 +36,9 @@ class RunPart:
     ) -> None:
         """Store *source* as the output *name* of the run, and as an artifact of the version if the run creates one.
 
-        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored
-        immediately, and recorded at the end of the run. Raises Conflict if the run has another artifact *name*, and the
-        errors of `ModelVersion.link_artifact`.
+        The arguments are as in `ModelVersion.link_artifact`. The artifact is stored immediately, and recorded at the
+        end of the run. Raises Conflict if the run has another artifact *name*, and the errors of
+        `ModelVersion.link_artifact`.
 
         >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
         """
