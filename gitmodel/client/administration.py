@@ -1,7 +1,7 @@
 """Functions with which commands administer a registry, this clone of it and its stores.
 
-A program that serves models does not need them. Most belong to the layers below, and are only named here. Each is
-imported when a command uses it, so that commands start fast.
+A program that serves models does not need them. Most are defined in other modules and can be imported from here, too:
+each is imported when a command uses it, so that commands start fast.
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ def __getattr__(name: str) -> Any:
 
 
 def adopt(client: Client, url: str, *, new: bool) -> str:
-    """Add the remote at *url* to git's settings and pull its registry. Return its name; "" if it has no registry.
+    """Add the remote at *url* to git's settings and pull its registry. Return the remote's name.
 
-    Raises UsageError if the client uses a registry by URL, or if *new* is True.
+    Returns "" if the remote has no registry. Raises UsageError if the client uses a registry by URL, or if *new*, the
+    value of the option `--new`, is True, because `--new` forbids to adopt the registry of a remote.
     """
     from gitmodel.teams.sync import cloning
 
@@ -148,7 +149,7 @@ def lacks_artifacts(client: Client) -> bool:
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
     """Call *call*, which pushes or applies changes. Return its result, and the error LeftOut if it raised that error.
 
-    LeftOut means that *call* succeeded, but a pull before it could not keep some local changes.
+    LeftOut means that *call* succeeded, but a pull within *call* could not keep some local changes.
     """
     from gitmodel.teams.sync.pushing import LeftOut
 

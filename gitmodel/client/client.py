@@ -57,10 +57,10 @@ class Client(
 
     A registry by URL, such as `Client("https://git.example.org/team/models.git")`, is not cloned. The client fetches
     what it needs into the user's cache, and each change is pushed before the call returns. Each call of the client
-    contacts the server, unless an answer in the cache is younger than *max_age* seconds (default: `GITMODEL_MAX_AGE`,
-    then 0). The handles that the client returns do not contact the server. If *offline* is True (default:
-    `GITMODEL_OFFLINE`), the client does not use the network. If others change the registry at the same time, a change
-    is retried for *timeout* seconds.
+    contacts the server, unless the cache has an answer of the server that is younger than *max_age* seconds (default:
+    `GITMODEL_MAX_AGE`, then 0). Reading a value of a handle that the client returned does not contact the server. If
+    *offline* is True (default: `GITMODEL_OFFLINE`), the client does not use the network. If others change the registry
+    at the same time, a change is retried for *timeout* seconds.
 
     Raises NotFound if *path* is in no repository and no registry is given, and UsageError if gitmodel cannot work with
     this version of git or with the repository.
@@ -154,11 +154,12 @@ class Client(
         has the number of the original if that number is higher than all numbers of the model in *to*; otherwise it gets
         the next number. If *stage* is given, the copy also enters this stage of *to*, if it meets the rules of the
         stage; *force* overrides these rules and needs a *reason*. Artifacts that the store of *to* already has are not
-        sent.
+        sent. *jobs* files of a folder are sent at the same time, and *progress* is called with the number of bytes that
+        are sent so far, and of all bytes to send.
 
         If *propose* is True, or if the server of *to* refuses the push, the copy is written to a new branch for a pull
-        request, and `branch` of the result is the name of this branch. If *to* already has a copy of the version,
-        nothing changes, and `new` of the result is False. Raises NotFound if the version does not exist, Conflict if
+        request, and `branch` of the result is the name of this branch. If *to* already has a copy of the version, no
+        other copy is made, and `new` of the result is False. Raises NotFound if the version does not exist, Conflict if
         its name is taken in *to*, GateRefused if it fails a rule of *stage*, Refused if *stage* accepts only proposals,
         Unreachable if a registry or store cannot be reached.
 

@@ -93,7 +93,10 @@ def _text(text: str) -> str:
 
 
 def _chart(views: Sequence[VersionView], key: str, numbers: dict[int, float]) -> str:
-    """Return a line chart of *numbers*, the values of *key* by version, with marks at stages and aliases."""
+    """Return a line chart of *numbers*, the values of *key* by the number of the version.
+
+    Marks show the versions that are in an exclusive stage or have an alias.
+    """
     marks = [
         Mark(view.record.number, name)
         for view in views

@@ -17,7 +17,7 @@ _FOR_DEVELOPERS = ("dev", "docs", "test")
 
 
 def describe_installation() -> Iterator[tuple[str, str]]:
-    """Yield pairs of a name and a version: of gitmodel, its format, Python, git, the system and packages.
+    """Yield pairs of a name and a version: of gitmodel, the registry format, Python, git, the system and packages.
 
     The values have no paths of this machine, so that a user can publish them.
     """

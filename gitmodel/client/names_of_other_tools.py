@@ -1,4 +1,4 @@
-"""Names of methods and arguments in other tools, each with the code to write in gitmodel, which errors show."""
+"""Names of methods and arguments in other tools, each with the code to write in gitmodel. Errors show this code."""
 
 from __future__ import annotations
 

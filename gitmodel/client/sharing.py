@@ -75,7 +75,7 @@ def apply(
 
 
 def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
-    """Post the changes in *done* to the URL for notices, if one is set. Return *done*, with the error of posting."""
+    """Post the changes in *done* to the URL for notices, if one is set. If that fails, add the error to *done*."""
     if not done.changes:
         return done
     try:

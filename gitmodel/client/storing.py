@@ -126,7 +126,7 @@ def store_given(
 def _saved_objects(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalArtifact]]:
     """Yield the artifacts *given* as files: objects are saved in a temporary folder, which is deleted after the block.
 
-    Checks that all packages are installed before it saves the first object.
+    Before it saves the first object, checks that all packages are installed that the formats need.
     """
     _check_packages(given)
     pickle = not all(is_path(source) for _, source, _ in given.sources) and opened.allows_pickle()

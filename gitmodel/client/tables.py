@@ -201,12 +201,18 @@ class VersionDiff(Table["Compared"]):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """A heading for each version: its reference, or what the caller gave if several references name the version."""
+        """A heading for each version: its reference such as `iris@3`.
+
+        If the caller gave several references that name the same version, their headings are these references instead.
+        """
         names = Counter(version.reference for version in self.versions)
         return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a dictionary for each field: key, same, change, and the value in each version under its heading."""
+        """Return a dictionary for each field: key, same, change, and the value in each version under its heading.
+
+        `same` is True if all versions have the same value. `change` is the last number minus the first, or None.
+        """
         heads = self.heads
         return [
             {"key": row.name, "same": row.same, "change": row.change, **dict(zip(heads, row.values, strict=True))}
