@@ -165,7 +165,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"gitmodel.{name}")
     for home in _HOMES if name in __all__ else ():
         module = importlib.import_module(f"gitmodel.{home}")
-        if hasattr(module, name):  # False for a module that imports this name while it is imported itself
+        if hasattr(module, name):  # False while the module is only partly imported, in a circular import
             return getattr(module, name)
     if name not in _OTHER_NAMES:
         raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")
