@@ -178,7 +178,7 @@ def _free_name(name: str, target: Target, taken: Collection[str]) -> str | None:
 def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
     """Return True if *held* has versions that were imported from the source's model *name*, or no versions.
 
-    *candidate* is the name of *held* in the target registry.
+    Returns False if neither the name nor the title of *held* is *name*. *candidate* is the name of *held*.
     """
     if name not in (candidate, held.title):
         return False
@@ -233,7 +233,8 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
 def _number_versions(model: SourceModel, held: HeldModel) -> tuple[tuple[SourceVersion, ...], list[Note]]:
     """Return the versions of *model* with their numbers in the target registry, and notes on those that are left out.
 
-    A version with a name gets the number that an earlier import gave it, or the next free number.
+    A version with a name gets the number that an earlier import gave it, or the next free number. A version without a
+    name keeps its number.
     """
     here = {version.id: number for number, version in held.versions.items() if version.id is not None}
     following = max(held.versions, default=0)
