@@ -211,7 +211,7 @@ def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command whose help ends with an example that runs."""
+    """A command whose help ends with an example, which the tests run."""
 
     def __init__(self, *args: Any, example: str = "", formats: Sequence[str] = FORMATS, **settings: Any) -> None:
         super().__init__(*args, **{"add_help_option": False, **settings})

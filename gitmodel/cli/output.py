@@ -38,8 +38,8 @@ _INDENT = "    "
 # Ends of the heads of columns whose values are cut only if cutting all other columns does not save enough space.
 _FIRM = ("(UTC)", "COMMIT", "FIELD")
 
-# The number of items that are read together. Also the number of different cells of a column that are remembered to let
-# equal cells share memory.
+# The number of items that `cells_of` reads together. Also the number of different cells of a column up to which it
+# remembers them, so that equal cells share memory.
 _PIECE = 1_000
 
 T = TypeVar("T")

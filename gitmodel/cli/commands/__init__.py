@@ -1,1 +1,1 @@
-"""The commands, one module for each topic: options, one call of the client, one output."""
+"""The commands, one module for each topic. A command has options, one call of the client and one output."""

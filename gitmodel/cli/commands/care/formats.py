@@ -64,7 +64,7 @@ def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
 
 
 def _accept_suggested(invocation: Invocation, remove: bool) -> tuple[str, ...]:
-    """Return the suggested names that this machine does not trust yet, after asking the user at the terminal.
+    """Ask the user to trust the names that the registry suggests. Return those that this machine does not trust yet.
 
     Raises UsageError if --remove (*remove*) is given or there is no terminal, KeyboardInterrupt if the user declines.
     """
