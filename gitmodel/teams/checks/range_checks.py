@@ -53,7 +53,7 @@ class RangeCheck(Frozen):
 
 
 def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> RangeCheck:
-    """Find the problems of merging the commit *head* into *base*: new problems of records, and broken rules of changes.
+    """Find the problems of merging the commit *head* into *base*: new problems of records, and changes against a rule.
 
     If *force*, the merge may delete versions in use, and many records at once.
     """

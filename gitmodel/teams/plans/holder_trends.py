@@ -38,8 +38,9 @@ def find_trend(
 ) -> Trend | None:
     """Return the trend of the stage *ref* over the last 12 versions in force, and the version *new* that enters it.
 
-    Its metric is the first key under which *new* has a number: the key in `[site] headline`, or a key that a gate in
-    *outcomes* reads. Returns None if there is no such key, or no earlier version has a number under it.
+    *before* is the registry before the merge. The metric of the trend is the first key under which *new* has a number:
+    the key in `[site] headline`, or a key that a gate in *outcomes* reads. Returns None if there is no such key, or no
+    earlier version has a number under it.
     """
     site = before.registry().site
     keys = [*((site.headline,) if site and site.headline else ()), *gate_keys(outcomes)]

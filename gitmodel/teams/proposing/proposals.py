@@ -238,8 +238,8 @@ def _host(repository: Repository, remote: str) -> Host | None:
     if not remote:
         return None
     kind = repository.config.get("gitmodel.host", "")
-    # `remote_urls` returns the URL before and after git applies `url.X.insteadOf`, which can replace a host by a
-    # mirror, or an abbreviation by the host's name.
+    # `remote_urls` returns the URL before and after git applies `url.X.insteadOf`. Either can name the host, because
+    # the setting can replace the host by a mirror, or an abbreviation by the name of the host.
     return next(filter(None, (find_host(url, kind) for url in remote_urls(repository.git, remote))), None)
 
 

@@ -81,7 +81,10 @@ def connect(repository: Repository, url: str) -> str:
 
 
 def describe_remote(repository: Repository, named: str = "") -> RemoteView:
-    """Return the remote *named* ("": the remote for pulls and pushes), without contacting it. Raises NotFound."""
+    """Return the remote *named* ("": the remote for pulls and pushes), without contacting it.
+
+    Raises NotFound if there is no such remote, UsageError if the registry is by URL.
+    """
     name = remotes.choose_remote(repository, named)
     seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(

@@ -191,7 +191,10 @@ def _has_same_record(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) 
 
 
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
-    """Write the tag object *wanted*, signed if necessary, and return its id; None if this user cannot sign it."""
+    """Write the tag object *wanted*, signed if git's configuration or the stage requires it, and return its id.
+
+    Returns None if this user's signature would not count.
+    """
     try:
         made = repository.signing.tag(ref, wanted)
     except Unsigned:
