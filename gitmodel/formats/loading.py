@@ -169,7 +169,7 @@ def save_with(
 
 
 def _named(names: AbstractContextManager[None], format_name: str) -> AbstractContextManager[None]:
-    """Return *names*, or a context without effect if files in the format never contain names of classes."""
+    """Return the context *names* of `script_names.saving`, or one without effect if the format saves no class names."""
     return nullcontext() if format_name in _WITHOUT_NAMES else names
 
 

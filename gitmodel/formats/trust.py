@@ -111,7 +111,7 @@ def refused(names: Sequence[str]) -> Refused:
 
 
 def trusted(names: Sequence[str]) -> list[str]:
-    """Return those of *names* that a loader may use. Imports the modules of these names, and no others.
+    """Return those of *names* that a loader may use. Imports no module of a name that is not trusted.
 
     A name that gitmodel ships must be that of a class. A name that this machine trusts may also be that of a function.
 

@@ -69,7 +69,7 @@ def one_array(column: Any) -> Any:
 
 
 def copying(column: Any) -> dict[str, bool]:
-    """Return the arguments with which `to_numpy` of *column*, an Arrow array, may copy the values."""
+    """Return the keyword arguments that allow `to_numpy` of the Arrow array *column* to copy the values."""
     return {} if hasattr(column, "num_chunks") else {"zero_copy_only": False}
 
 

@@ -132,8 +132,8 @@ def fill(model: Any, light: LightFile) -> bool:
     """
     found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
     for tree in found:
-        # gitmodel did not write this tree, because its empty trees have no capacity. __setstate__ would write outside
-        # of the memory of this tree.
+        # gitmodel writes empty trees without capacity, so another program wrote this tree. __setstate__ would write
+        # outside of the memory of this tree.
         if tree.capacity:
             return False
         tree.n_features, state = light.trees[-1 - tree.n_features]

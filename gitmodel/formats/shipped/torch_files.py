@@ -242,7 +242,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _plain(tensor: Any) -> Any:
-    """Return *tensor* in the memory of this process, in which its values lie one after another."""
+    """Return *tensor* as a contiguous tensor on the CPU."""
     # resolved, because the memory of a conjugated or negated view does not have the values of the tensor
     return tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
 
