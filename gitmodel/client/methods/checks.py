@@ -58,11 +58,11 @@ class CheckMethods(OpenedClient):
         return checking.find_credentials(self.repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> RangeCheck | None:
-        """Return the problems of committing the staged files; None if no metadata branch or proposal is checked out.
+        """Return the problems that a commit of the staged files would have; None if there is nothing to check.
 
-        *index* is the path of the index file, which git passes to a hook; the default is the index of the work tree. If
-        *force* is True, leaves out the problems that a person may override. Raises Unreachable if git cannot write
-        temporary files.
+        That is if nothing is staged, or if neither the metadata branch nor a proposal is checked out. *index* is the
+        path of git's index file, which git passes to a hook; the default is the index of the work tree. *force* is as
+        in `check_between`. Raises Unreachable if git cannot write temporary files.
         """
         from gitmodel.teams.checks import range_checks
 

@@ -29,8 +29,8 @@ class HistoryMethods(OpenedClient):
 
         If *stage* is given, only the changes of this stage or alias of *model*. Each change has the version that got
         the stage, the times when it got and lost it, the author and the reason. Raises NotFound if there is no such
-        model or stage, UsageError if *stage* is given without *model*, and Invalid after the last change that can be
-        read if a shallow clone lacks older ones.
+        model or stage, UsageError if *stage* is given without *model*, and, if a shallow clone lacks older changes,
+        Invalid after the last change that can be read.
 
         >>> for event in client.history("iris", "production"):          # doctest: +SKIP
         ...     print(event.version, event.when, event.until, event.author, event.reason)
@@ -188,7 +188,7 @@ class HistoryMethods(OpenedClient):
         return DrawnLineage(**vars(found))
 
     def diff(self, *references: str) -> VersionDiff:
-        """Return the fields of two or more versions side by side, and the code commits between them.
+        """Return the fields of two or more versions side by side, and the code commits from each version to the next.
 
         A reference is `"iris@3"` or, for a past state, `"iris@production@{2026-10-01}"`, with a date, a time or a
         commit of the metadata branch in the braces. `gaps` of the result names what could not be compared. Raises

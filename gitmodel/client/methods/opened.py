@@ -50,7 +50,7 @@ class OpenedClient:
 
     @property
     def access(self) -> Access:
-        """The registry's artifact stores with their URLs and trust on this machine."""
+        """The object that opens the registry's artifact stores, and knows which of their URLs this machine trusts."""
         return self._opened.access
 
     @property

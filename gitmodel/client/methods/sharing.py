@@ -100,9 +100,9 @@ class SharingMethods(OpenedClient):
         *timeout* seconds. If the settings of this machine name a URL for notices, the changes are posted to this URL
         afterwards, for at most 10 seconds; if that fails, `notice` of the result has the reason.
 
-        Raises Refused if the branch no longer contains the commit of one of the tags, and UsageError if *ask_host* is
-        True outside of a CI job. If the pull could not keep some local changes, raises Conflict at the end: the error
-        names these changes, and its attribute `done` is the value that is normally returned.
+        Raises Refused if the branch no longer contains the commit of one of the stage tags, and UsageError if
+        *ask_host* is True outside of a CI job. If the pull could not keep some local changes, raises Conflict at the
+        end: the error names these changes, and its attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 

@@ -163,9 +163,9 @@ class StageMethods(OpenedClient):
     ) -> ChangedRules:
         """Change the rules of the stage *name* that are given as arguments, and put the new rules in force.
 
-        The arguments are those of `add_stage`. A rule whose argument is None stays as it is. `after=[]` allows versions
-        to enter from any stage. Raises UsageError for an unknown stage. Raises Refused if the stage is `proposal_only`:
-        then use `propose(rules=[UpdateStage(...)])`.
+        The arguments are those of `add_stage`; *before* moves the stage. A rule whose argument is None stays as it is.
+        `after=[]` allows versions to enter from any stage. Raises UsageError for an unknown stage. Raises Refused if
+        the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.
 
         >>> client.update_stage("production", proposal_only=True).changes                    # doctest: +SKIP
         ('production: proposal_only false -> true',)

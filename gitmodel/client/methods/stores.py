@@ -110,9 +110,9 @@ class StoreMethods(OpenedClient):
     def headline_keys(self) -> tuple[str, ...]:
         """Return the keys of metadata that charts can show.
 
-        A chart shows the first of them under which a version has a number. The first key is `[site] headline` in
-        `gitmodel.toml`, if it is set. The keys that gates of stages read follow. A key in an inner table is written
-        with dots, such as `test.accuracy`.
+        A chart shows the first of them under which at least one of its versions has a number. The first key is `[site]
+        headline` in `gitmodel.toml`, if it is set. The keys that gates of stages read follow. A key in an inner table
+        is written with dots, such as `test.accuracy`.
 
         >>> client.headline_keys()  # doctest: +SKIP
         ('accuracy',)
@@ -156,10 +156,11 @@ class StoreMethods(OpenedClient):
     ) -> Garbage:
         """Return the objects of *store* that are older than *grace_days* and that no version, run or stage tag needs.
 
-        Objects that an active run needs are not returned either. *also* lists the paths of other registries that use
-        the same store: objects that these registries need are not returned. If the store is not only on this machine,
-        the remote is fetched first, to know the versions of others. Raises Unreachable if the store or the remote
-        cannot be reached, and Invalid if a record cannot be read, because then it is unknown which objects it needs.
+        Objects that an active run needs are not returned either. Purged objects are always returned. *also* lists the
+        paths of other registries that use the same store: objects that these registries need are not returned. If the
+        store is not only on this machine, the remote is fetched first, to know the versions of others. Raises
+        Unreachable if the store or the remote cannot be reached, and Invalid if a record cannot be read, because then
+        it is unknown which objects it needs.
         """
         from gitmodel.registry.named_stores import garbage
 

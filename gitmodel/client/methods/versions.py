@@ -219,7 +219,7 @@ class VersionMethods(OpenedClient):
         return self._opened.open_code()
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
-        """Return for each version whether its code contains *commit*. The newest version is first.
+        """Return for each version whether its code commit is *commit* or descends from it, newest version first.
 
         The versions are those of *model*, or of all models if it is "". Raises NotFound if the commit, the model or the
         code repository does not exist.
