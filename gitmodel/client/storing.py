@@ -93,10 +93,10 @@ def store_given(
 ) -> list[ArtifactLink]:
     """Store the artifacts *given* in the store of *model* ("": in the default store), and return their links.
 
-    The caller has called `check_formats`. Before any artifact is stored, *check* is called for each of them, with its
-    file, the object or path that the user gave, and the folder `follow_links` (or None). It raises an error to refuse
-    the artifact. Raises UsageError if a format cannot store an artifact unchanged, or if a package that it needs is not
-    installed.
+    The caller must call `check_formats` first. Before any artifact is stored, *check* is called for each of them, with
+    its file, the object or path that the user gave, and the folder `follow_links` (or None). It raises an error to
+    refuse the artifact. Raises UsageError if a format cannot store an artifact unchanged, or if a package that it needs
+    is not installed.
     """
     if not given.sources:
         return []  # so that a registry by URL without artifacts needs no store

@@ -78,7 +78,7 @@ class OpenRegistry:
 
     @cached_property
     def access(self) -> Access:
-        """The registry's artifact stores with their URLs and trust on this machine."""
+        """The object that opens the registry's artifact stores, and knows which of their URLs this machine trusts."""
         # imported here because reading records needs no store
         from gitmodel.registry.named_stores.store_access import Access
 
