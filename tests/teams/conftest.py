@@ -60,7 +60,10 @@ def bob(team, ada):
 
 @pytest.fixture
 def host(team, ada, bare, tmp_path):
-    """The team's remote on an HTTP server of git that supports partial clones. The registry names the shared store."""
+    """An HTTP server of git with the team's remote, whose URL is the attribute `registry`.
+
+    The server supports partial clones, and gitmodel.toml names the shared store.
+    """
     setup.begin(ada.repository, store=team.store)
     ada.push()
     for key in ("uploadpack.allowFilter", "http.receivepack"):
@@ -129,7 +132,7 @@ def proposal_only(code_repo):
 
 @pytest.fixture
 def repo(client, code_repo):
-    """The repository of the fixture `client`, which most modules define."""
+    """The repository of the registry that the fixture `client` of the test module opens."""
     return code_repo
 
 

@@ -62,12 +62,15 @@ class _Handler(QuietHandler):
 class Host(QuietServer):
     """The fake API.
 
-    *comments* are the posted comments by id, *answers* has the answer to each path, and *seen* are the requests that it
-    received. If *fails* is set to a status and a body, the API gives this answer to all requests.
+    *comments* are the posted comments by id, *answers* has the JSON that the API returns for each path, and *seen* are
+    the requests that it received. If *fails* is set to a status and a body, the API gives this answer to all requests.
     """
 
     def approve(self, commit, *, by=("bob",), head="h" * 40, base="gitmodel", author="ada", **more):
-        """Let the host answer that a pull request of *author*, approved by *by*, was merged as *commit*."""
+        """Let the host answer that a pull request of *author*, approved by *by*, was merged into *base* as *commit*.
+
+        *head* is the newest commit of the pull request, and *more* are additional keys of the pull request.
+        """
         if self.kind == "gitlab":
             request = {"iid": 5, "state": "merged", "target_branch": base, "author": {"username": author}, **more}
             self.answers[f"/repository/commits/{commit}/merge_requests"] = [request]

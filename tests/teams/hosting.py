@@ -1,4 +1,4 @@
-"""A git host and its machine: merging proposals with plain git, hooks, and programs in place of others."""
+"""Merge proposals with plain git as a host does, and write git hooks and programs that replace others on the PATH."""
 
 import os
 import subprocess
@@ -35,7 +35,10 @@ class Host:
         git(folder, "clone", "-q", "-b", "gitmodel", str(url), str(self.folder))
 
     def merge(self, branch, how="merge"):
-        """Merge *branch* and delete it. Return False, and change nothing, if there is a conflict."""
+        """Merge *branch* as *how* says: "merge", "squash" or "rebase". Then delete it.
+
+        Returns False, and changes nothing at the remote, if there is a conflict.
+        """
         git(self.folder, "fetch", "-q", "--prune", "origin")
         git(self.folder, "reset", "-q", "--hard", "origin/gitmodel")
         commands = {
@@ -51,7 +54,10 @@ class Host:
 
 
 def merge_commit(repo, head, message="Merge a proposal", *, squash=False):
-    """Merge *head* into the metadata branch of *repo* as a host does. Moves only the branch. Returns the commit."""
+    """Merge *head* into the metadata branch of *repo* as a host does. Moves only the branch. Returns the commit.
+
+    If *squash* is True, the commit has only one parent, as a squash merge.
+    """
     # Set as on hosts: if one side renamed a folder, git must not move new files of the other side to the new folder.
     tree = git(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "gitmodel", head).split()[0]
     parents = ("-p", "gitmodel") if squash else ("-p", "gitmodel", "-p", head)
@@ -61,6 +67,6 @@ def merge_commit(repo, head, message="Merge a proposal", *, squash=False):
 
 
 def merge_within(bare, *proposals):
-    """Merge proposals directly in the host's repository, so that no hook runs and no tag moves."""
+    """Merge *proposals* directly in the host's repository *bare*, so that no hook runs and no tag moves."""
     for proposal in proposals:
         merge_commit(bare, proposal.commit, f"Merge {proposal.branch}")

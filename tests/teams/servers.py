@@ -140,7 +140,7 @@ def http_server(root, passwords=None, certificate=None):
 
 @contextmanager
 def ssh_server(folder):
-    """Run sshd on a free port, with new keys. Yields the beginning of its URLs, and a value for `GIT_SSH_COMMAND`."""
+    """Run sshd on a free port. Yields the beginning of its URLs, and the `GIT_SSH_COMMAND` by which git logs in."""
     with _sshd(folder, ["user"]) as (url, commands):
         (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
         with _shared_connection(commands["user"], url) as command:
@@ -151,7 +151,7 @@ def ssh_server(folder):
 def gitolite_server(folder, users, rules):
     """Run gitolite behind sshd, with *rules* (the text of `conf/gitolite.conf`) and a key for each of *users*.
 
-    Yields the beginning of its URLs, and for each user the value for `GIT_SSH_COMMAND`.
+    Yields the beginning of its URLs, and for each user the `GIT_SSH_COMMAND` with which git logs in as this user.
     """
     with _sshd(folder, users) as (url, commands):
         home = folder / "home"
@@ -178,7 +178,10 @@ def gitolite_server(folder, users, rules):
 
 @contextmanager
 def _sshd(folder, users):
-    """Run sshd on a free port, with a key for each of *users*. The caller writes the file of authorized keys."""
+    """Run sshd on a free port, with a key for each of *users*. The caller writes the file of authorized keys.
+
+    Yields the beginning of its URLs, and the ssh command of each user.
+    """
     folder.mkdir()
     folder.chmod(0o700)
     for key in ("host", *users):
@@ -218,7 +221,10 @@ AcceptEnv GIT_PROTOCOL
 
 @contextmanager
 def _shared_connection(command, url):
-    """Open a connection that all ssh commands share, because each handshake takes long on a busy machine."""
+    """Open a connection to *url* by the ssh *command*. Yields an ssh command that uses this connection.
+
+    Tests share the connection, because each handshake takes long on a busy machine.
+    """
     # not in the folder of the test, because the path of a Unix socket must be short
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ssh"

@@ -18,7 +18,7 @@ def line(keys, name, *, principals="", options=""):
 
 
 def sign_as(repo, keys, name, *, every=False):
-    """Set the signing key of *name* in *repo*. With *every*, git signs each commit and tag, and not only on request."""
+    """Set the signing key of *name* in *repo*. If *every* is True, git signs all commits and tags."""
     run(repo, "config", "gpg.format", "ssh")
     run(repo, "config", "user.signingKey", str(keys / f"{name}.pub"))
     if every:

@@ -1,4 +1,4 @@
-"""Files that tests of stages write without gitmodel: rules in gitmodel.toml and stage files; a model to promote."""
+"""Contents of gitmodel.toml and stage files that tests commit with plain git, and a model for them to promote."""
 
 import editing
 from hosting import merge_commit
@@ -28,7 +28,10 @@ def rules(*, production="", staging=""):
 
 
 def register_iris(client, *accuracies, production=None, **fields):
-    """Register iris, create a version with each accuracy (None: without), and put one of them into production."""
+    """Register iris with *fields*, and create a version for each of *accuracies* (None: a version without accuracy).
+
+    If *production* is given, put the version with this number into production. Returns the model.
+    """
     iris = client.register_model("iris", **fields)
     for accuracy in accuracies:
         iris.create_version(metadata={} if accuracy is None else {"accuracy": accuracy})
@@ -38,7 +41,7 @@ def register_iris(client, *accuracies, production=None, **fields):
 
 
 def stage_text(iris, number, extra=""):
-    """Return the text of the file of a stage or alias that has the version *number* of the model *iris*."""
+    """Return the text of a stage or alias file for version *number* of the model *iris*, with more lines in *extra*."""
     return f'version = {number}\nartifacts = "{links_digest(iris.get_version(number).view.record.artifacts)}"\n{extra}'
 
 

@@ -26,7 +26,10 @@ class Team:
         self.opened = opened
 
     def clone(self, name, *, url=None):
-        """Create a clone that has not fetched the registry yet."""
+        """Create a clone for the person *name* that has not fetched the registry yet. Return its client.
+
+        *url* is the URL of its remote (default: the remote of the team).
+        """
         path = self.folder / name
         subprocess.run(["git", "init", "-q", str(path)], check=True)
         subprocess.run(["git", "-C", str(path), "remote", "add", "origin", url or self.url], check=True)
@@ -38,7 +41,10 @@ class Team:
         return client
 
     def by_url(self, name, url, **access):
-        """Return a client of the registry by URL, for a person *name*, who has no clone and a cache of their own."""
+        """Return a client of the registry at *url* for the person *name*, who has no clone, with a cache of its own.
+
+        *access* are more arguments of `Client`.
+        """
         (self.folder / "nowhere").mkdir(exist_ok=True)
         environ = {**self.environ(name), "XDG_CACHE_HOME": str(self.folder / f"cache-{name}")}
         client = Client(self.folder / "nowhere", repo=url, environ=environ, **access)
@@ -78,7 +84,10 @@ def refs(path):
 
 
 def assert_sound(path, *, store=""):
-    """Fail unless `git fsck` and `check` find no fault and each stage tag at *path* agrees with the branch."""
+    """Fail unless `git fsck` and `check` find no fault and each stage tag at *path* agrees with the branch.
+
+    If the URL *store* is given, each artifact must be in this store.
+    """
     done = subprocess.run(
         ["git", "fsck", "--strict", "--no-progress", "--no-dangling"], cwd=path, capture_output=True, text=True
     )
@@ -102,26 +111,29 @@ def assert_sound(path, *, store=""):
 
 
 def run_apart(folder, *words, **environ):
-    """Run a command in a separate process. Return its exit code, stdout and stderr."""
+    """Run a gitmodel command in a new process, with *environ* as additional environment variables.
+
+    Returns its exit code, stdout and stderr.
+    """
     command = [sys.executable, "-m", "gitmodel", *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environ})
     return done.returncode, done.stdout, done.stderr
 
 
 def held(client, model="iris"):
-    """Return the version in force by stage of *model*. Empty stages are left out."""
+    """Return the number of the version in force for each stage of *model* that is not empty."""
     return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
 
 
 def states(model):
-    """Return for each stage of *model* the recorded version and the version in force."""
+    """Return for each stage of *model* the numbers of the recorded version and of the version in force."""
     return {state.name: (state.recorded, state.in_force) for state in model.stages}
 
 
 def refused_until_confirmed(here, capsys, words):
-    """Run the command *words*, which must be refused, and then with --renumbered, which must succeed.
+    """Run the command *words* in the clone *here*: it must be refused, and must succeed with --renumbered.
 
-    Return the stderr of both runs.
+    Returns the stderr of the refused and of the successful run.
     """
     before = all_refs(here)
     code, out, refusal = ask(capsys, "-C", here, *words)

@@ -75,7 +75,9 @@ def test_a_push_sends_stage_tags_that_apply_moved_in_a_clone_made_by_git(team, b
     assert_sound(bare)
 
 
-def test_a_push_from_a_clone_made_by_git_sends_no_stage_tag_that_the_remote_set_back(team, ada, bob, bare, git, merge):
+def test_a_push_from_a_clone_made_by_git_does_not_move_a_stage_tag_that_was_set_back_at_the_remote(
+    team, ada, bob, bare, git, merge
+):
     old = refs(bare)[TAG]
     ada.get_version("iris@3").set_stage("production")
     ada.push()

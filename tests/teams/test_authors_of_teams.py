@@ -10,7 +10,10 @@ CHANGES = 40
 
 
 def change_once(client, choice, step):
-    """Make a random change in the clone of *client*; *step* makes new names unique. Refused changes are left out."""
+    """Make one change, selected by the random generator *choice*, in the clone of *client*. Ignores a refusal.
+
+    *step* makes the names of new and renamed models unique.
+    """
     model = choice.choice(client.list_models() or [client.register_model(f"first{step}")])
     versions = list(model.versions)
     changes = [

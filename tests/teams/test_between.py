@@ -135,7 +135,7 @@ def test_check_refuses_a_new_version_with_the_number_of_a_deleted_version(client
     assert rules(client) == {"change.number"}
 
 
-def test_check_judges_a_promotion_by_the_rules_that_its_own_branch_loosens(client, repo, topic):
+def test_check_reports_a_promotion_that_fails_a_gate_which_the_same_branch_removes(client, repo, topic):
     gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
     edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml") + gate})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -171,7 +171,7 @@ def test_check_of_a_branch_ignores_problems_that_its_base_already_has(client, re
     assert found(client).problems == ()
 
 
-def test_check_refuses_a_branch_that_deletes_or_changes_very_many_records_without_force(client, repo, topic):
+def test_check_refuses_without_force_a_branch_that_deletes_or_changes_very_many_records(client, repo, topic):
     for number in range(25):
         client.register_model(f"m{number}")
     editing.run(repo, "update-ref", TOPIC, BRANCH)

@@ -162,7 +162,10 @@ def test_config_refuses_to_store_a_url_with_credentials(url, code_repo, capsys, 
 
 @pytest.fixture
 def run_pipeline(url, code_repo, capsys, monkeypatch):
-    """A function that runs a pipeline with one step, `fit`, in the registry by URL."""
+    """A function that runs a pipeline in the registry by URL. Its only step, `fit`, returns *output*.
+
+    *config* are the arguments of its `ModelConfig`.
+    """
 
     def run(output, config):
         monkeypatch.chdir(code_repo)

@@ -58,7 +58,7 @@ class Site:
         ada.push()
 
     def fit_to_act(self):
-        """Remove the images of Forgejo's jobs, which run here without containers, and the URL of its actions."""
+        """Remove what act cannot use here from Forgejo's workflow: images of containers, and the URL of actions."""
         if self.kind == "forgejo":
             workflow = ".forgejo/workflows/gitmodel.yml"
             text, count = re.subn(r"    container:\n(?:      .*\n)+", "", read(self.clone, workflow))
@@ -66,7 +66,7 @@ class Site:
             edit(self.clone, {workflow: text.replace("uses: https://data.forgejo.org/", "uses: ")})
 
     def add_pages(self, where="artifact"):
-        """Add the job that builds the pages to the workflow, and push it."""
+        """Add the job that builds the pages to the workflow, as `init --ci HOST --site WHERE` does, and push it."""
         workflows.set_up(self.ada.repository, workflows.HostFiles(self.kind, site=where, force=True))
         self.fit_to_act()
         self.ada.push()
@@ -79,7 +79,7 @@ class Site:
         return commit
 
     def promotion(self, number):
-        """Return the files that a promotion of version *number* to production changes, after version 2."""
+        """Return the files that change if version *number* replaces version 2 in production."""
         snapshot = self.ada.repository.snapshot()
         record = StageRecord(version=number, artifacts=links_digest(snapshot.version("iris", number).artifacts))
         archived = {paths.archived_file("iris", 2): records.ARCHIVED_MARKER}
@@ -128,7 +128,7 @@ def needs(there, how):
 def act(site, event, commit, *more, head=()):
     """Run the workflows of *commit* for an event of the kind *event*. Return the exit code and the output.
 
-    *head* are additional keys of `pull_request.head` in the event.
+    *more* are additional options of act, and *head* additional keys of `pull_request.head` in the event.
     """
     path, environ = site.machine(f"machine-{event}-{commit[:7]}", commit)
     payload = {"ref": BRANCH}
@@ -154,7 +154,10 @@ def act(site, event, commit, *more, head=()):
 
 
 def gitlab(site, source, commit, *more):
-    """Run the pipeline of *commit*, started by an event of the kind *source*. Return the exit code and the output."""
+    """Run the pipeline of *commit*, started by an event of the kind *source*. Return the exit code and the output.
+
+    *more* are additional options of gitlab-ci-local.
+    """
     path, environ = site.machine(f"machine-{source}-{commit[:7]}", commit)
     variables = {
         "CI_PIPELINE_SOURCE": source,
@@ -305,9 +308,9 @@ def test_the_gitlab_job_deploys_other_stages_although_one_stage_was_refused(pipe
 
 
 def stored_pages(site):
-    """Return options that let act replace the host's actions for pages, and the folder in which the pages are stored.
+    """Return options by which act replaces the host's actions for pages, and the folder to which these write the pages.
 
-    The real actions need the server of the host.
+    The host's own actions need the server of the host.
     """
     kept = site.folder / "kept"
     kept.mkdir()
@@ -388,7 +391,7 @@ def test_no_pages_are_built_for_a_merge_request_of_a_fork(pipelines, project):
 def sign_for(site):
     """Require signatures for production, list Ada and the job as signers, and promote version 3 as Ada.
 
-    Returns the private key of the job.
+    Returns the file with the private key of the job.
     """
     people = {}
     for name in ("ada", "job"):
@@ -541,7 +544,10 @@ class TestInstalling:
 
     @staticmethod
     def run(path, spec, index, tmp_path):
-        """Run the step of *path* that installs gitmodel. Return its exit code and output."""
+        """Run the step of the workflow *path* that installs gitmodel. Return its exit code and output.
+
+        *spec* says what the step installs, and *index* is the folder from which pip installs packages.
+        """
         tools = tmp_path / "bin"
         tools.mkdir(exist_ok=True)
         if not (tools / "python3").exists():

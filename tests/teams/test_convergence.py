@@ -23,7 +23,7 @@ class Story:
         self.clients = clients
         self.count = 0
         self.lines = []
-        # sets of version ids: created, being created, deleted alone, and deleted with their model
+        # sets of version ids: created, created by the current change, and deleted (alone or with their model)
         self.made = set()
         self.making = set()
         self.deleted = set()

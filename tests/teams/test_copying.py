@@ -18,7 +18,10 @@ REFUSE = "while read old new ref; do case $ref in {}) echo not here >&2; exit 1;
 
 @pytest.fixture
 def source(tmp_path, git):
-    """The registry to copy from. Its iris@2 has a folder, a file and runs with parents; its remote has a URL."""
+    """The registry to copy from, whose remote has a URL with a password.
+
+    Its iris@2 has a folder and an attached file, and a run created it from an artifact of iris@1.
+    """
     folder, net = tmp_path / "source", tmp_path / "source" / "net"
     git(tmp_path, "init", "-q", str(folder))
     net.mkdir()

@@ -1,4 +1,7 @@
-"""Moving a version to an earlier stage empties its later stage, so gitmodel refuses it without the option `leave`."""
+"""Moving a version to an earlier stage empties its later stage, so gitmodel refuses it without the option `leave`.
+
+The order of the stages in gitmodel.toml decides which of two stages is earlier.
+"""
 
 import editing
 import pytest

@@ -57,7 +57,7 @@ class TestGates:
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
 
-    def test_every_gate_that_fails_is_named_with_its_finding_and_message(self, iris, repo):
+    def test_a_refusal_names_every_failing_gate_with_its_message_and_the_values_that_it_read(self, iris, repo):
         editing.edit(repo, rules(production=GOOD + BETTER.replace("better", "second")))
         before = editing.state(repo)
         with pytest.raises(GateRefused) as refused:
@@ -308,7 +308,7 @@ class TestDirectRollback:
         assert states(iris) == {"production": (3, 3)}
         assert client.apply() == put_in_force.Applied((), ())
 
-    def test_apply_restores_the_same_tag_after_a_direct_rollback(self, iris, client, repo):
+    def test_apply_creates_the_same_tag_again_if_the_tag_of_a_direct_rollback_was_deleted(self, iris, client, repo):
         iris.rollback("production")
         tag = editing.run(repo, "rev-parse", PRODUCTION)
         editing.run(repo, "update-ref", "-d", PRODUCTION)

@@ -95,7 +95,7 @@ def test_the_check_of_a_change_finds_what_a_complete_check_finds(client, repo, n
 
 
 def reads(client, work):
-    """Return the number of objects that *work* reads from git, with empty caches."""
+    """Call *work*, and return the number of objects that it reads from git."""
     repository, asked = client.repository, []
     read_batch = repository.reader._get_batch
     repository.reader._get_batch = lambda ids, limit: asked.extend(ids) or read_batch(ids, limit)

@@ -23,7 +23,7 @@ KINDS = ("github", "forgejo", "gitlab")
 
 @contextmanager
 def job_at(kind, monkeypatch, tmp_path):
-    """Start the fake API of a host, and set the environment variables of a CI job there."""
+    """Start the fake API of a host, and set the environment variables that a CI job of this host has."""
     with fake_host(kind) as host:
         for name, value in host.variables(tmp_path / "event.json").items():
             monkeypatch.setenv(name, value)
@@ -56,7 +56,7 @@ def tip(repo):
 
 
 def record(client, number):
-    """Commit that a version is in production, without moving the tag, as a squash merge or a direct commit does."""
+    """Commit that version *number* is in production, and move no tag, as a squash merge or a direct commit does."""
     edit(client.repository.common_dir, {STAGE: stage_text(client.get_model("iris"), number)})
 
 

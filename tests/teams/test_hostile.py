@@ -102,7 +102,9 @@ ENTRIES = {
 
 @pytest.mark.parametrize("what", ENTRIES)
 @pytest.mark.parametrize("path", [STAGE, "models/iris/model.toml", "models/iris/versions/1.toml", "gitmodel.toml"])
-def test_a_link_program_or_submodule_in_place_of_a_record_is_reported_and_not_followed(bob, bare, what, path):
+def test_a_symbolic_link_an_executable_or_a_submodule_in_place_of_a_record_is_reported_and_not_followed(
+    bob, bare, what, path
+):
     mode, kind, data = ENTRIES[what]
     id = data if isinstance(data, str) else editing.run(bare, "hash-object", "-w", "--stdin", input=data)
     plant(bare, TOPIC, (path, (mode, kind, id)))

@@ -32,7 +32,10 @@ VERSIONS = st.builds(
 
 
 def merge(base, ours, theirs):
-    """Return the merged record, and the keys whose value in *ours* was lost in a conflict."""
+    """Merge *ours* and *theirs*, which are both changed from *base*.
+
+    Returns the merged record, and the keys whose value in *ours* was lost in a conflict.
+    """
     record = merged(base, ours, theirs)
     return record, list(lost_keys(base, ours, record))
 

@@ -24,7 +24,10 @@ def resolved(client, reference):
 
 
 def plant(client, name, number=1, *, tag=True):
-    """Commit the alias file *name* by hand, and create the tag of this alias."""
+    """Commit by hand the file of an alias *name* of iris, for version *number*. Return the commit.
+
+    If *tag* is True, create the tag of this alias, too.
+    """
     repo = client.repository.common_dir
     commit = editing.edit(repo, {f"models/iris/aliases/{name}.toml": stage_text(client.get_model("iris"), number)})
     if tag:

@@ -41,7 +41,7 @@ def made(bob, tmp_path):
 
 
 def contents(version):
-    """Return the file name and content of each artifact and attachment, as `path` gives them."""
+    """Return the file name and content of each artifact and attachment of *version*, read with their method `path`."""
     found = {}
     for artifact in [*version.artifacts, *version.attachments]:
         path = artifact.path()

@@ -80,7 +80,7 @@ class Site:
     def start(self, name, *words, worse=False, **more):
         """Start a script on a new machine. *words* are the name and the arguments of the script.
 
-        If *worse* is True, a gate refuses the version that it creates.
+        If *worse* is True, a gate refuses the version that the script creates. *more* are environment variables.
         """
         path, environ = self.machine(name)
         if worse:

@@ -173,7 +173,10 @@ class TestPullRequests:
 
     @pytest.fixture
     def checkout(self, upstream, tmp_path, git, monkeypatch):
-        """A function that returns a clone as in a job of GitHub: a fetch of a depth, and the merge checked out."""
+        """A function that creates a clone as a job of GitHub does: it fetches only the merge, and checks it out.
+
+        *depth* are the options of the fetch.
+        """
 
         def make(*depth):
             git(tmp_path, "init", "-q", "job")

@@ -18,7 +18,10 @@ PRODUCTION = "model/iris/production"
 
 
 def pull_and_push_by_git(folder, *strategy):
-    """Run `git pull` and `git push` in a work tree of the metadata branch. Return the merge commit."""
+    """Run `git pull` (with the options *strategy*) and `git push` in a work tree of the metadata branch.
+
+    Returns the merge commit.
+    """
     tree = folder.parent / f"{folder.name}-tree"
     git(folder, "worktree", "add", "-q", str(tree), "gitmodel")
     git(tree, "pull", "-q", "--no-rebase", "--no-edit", *strategy, "origin", "gitmodel")

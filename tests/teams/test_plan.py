@@ -50,7 +50,10 @@ def planned(client):
 
 
 def propose(repo, number, client, extra=""):
-    """Commit to `topic`, on top of the metadata branch, that version *number* is in production."""
+    """Set `topic` to the metadata branch plus a commit that puts version *number* into production.
+
+    *extra* are more lines of the stage file.
+    """
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     edit(repo, {STAGE: stage_text(client.get_model("iris"), number, extra)}, onto=TOPIC)
 
@@ -170,7 +173,7 @@ class TestTrend:
         assert chart[6].startswith("    line [0.902, 0.903, ")
         assert "```" not in markdown(made, brief=True)
 
-    def test_the_chart_leaves_out_versions_that_were_never_in_force_or_have_no_number(self, client, repo):
+    def test_the_chart_leaves_out_versions_that_were_never_in_force_or_whose_value_is_not_a_number(self, client, repo):
         iris = client.get_model("iris")
         iris.create_version(metadata={"accuracy": "high"})
         client.get_version("iris@3").set_stage("production", force=True, reason="trial")
@@ -192,7 +195,7 @@ class TestTrend:
         assert client.headline_keys() == (("accuracy",) if "3" in site else (site.split('"')[1], "accuracy"))
         assert [problem.key for problem in check(client.repository)] == (["site.headline"] if "3" in site else [])
 
-    def test_a_plan_has_no_chart_if_no_earlier_version_has_the_number(self, client, repo):
+    def test_a_plan_has_no_chart_if_no_earlier_version_has_a_number_to_draw(self, client, repo):
         client.get_model("iris").demote("production")
         edit(repo, {paths.version_file("iris", 1): read(repo, paths.version_file("iris", 1)).replace("0.9", "nan")})
         propose(repo, 2, client)
@@ -237,7 +240,7 @@ class TestContents:
 
     @pytest.fixture
     def texts(self, client, repo, tmp_path):
-        """A function that proposes a version with new artifacts, and returns the plan."""
+        """A function that proposes to replace a version with the bytes *old* by one with *new*. Returns the plan."""
 
         def write(name, data):
             (tmp_path / name).write_bytes(data)

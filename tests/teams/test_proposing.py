@@ -46,7 +46,10 @@ def hosted(team, bob, bare):
 
 @pytest.fixture
 def programs(tmp_path):
-    """A function that puts a fake of a host's program first on the PATH."""
+    """A function that writes a fake of a host's program, and returns a PATH on which the fake is first.
+
+    Its attributes `arguments` and `input` return what the fake recorded.
+    """
     folder = tmp_path / "programs"
 
     def install(name, answer):
@@ -292,9 +295,9 @@ class TestPlanned:
 
 
 def told(capsys, bob, *words):
-    """Run a command in Bob's clone. Return its stdout, its stderr with `! ` before each line, and its exit code.
+    """Run the command *words*. Return its stdout, its stderr with `! ` before each line, and its exit code.
 
-    Ids of commits are replaced, because they vary.
+    The path of Bob's clone, ids of commits and digests are replaced, because they vary.
     """
     code, out, err = ask(capsys, *words)
     shown = out + "".join(f"! {line}\n" for line in err.splitlines())

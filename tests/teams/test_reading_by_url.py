@@ -412,7 +412,7 @@ def cut_packs(folder):
 
 
 def cut_oldest_packs(folder):
-    """Truncate all packs but the newest of each repository: the newest commit can be read, but not all others."""
+    """Truncate all packs but the newest of each repository: the newest commit can be read, but older commits cannot."""
     for packs in folder.glob("*/objects/pack"):
         for pack in sorted(packs.glob("*.pack"), key=lambda pack: pack.stat().st_mtime_ns)[:-1]:
             pack.chmod(0o644)

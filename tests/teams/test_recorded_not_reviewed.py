@@ -28,7 +28,10 @@ def client(proposal_only):
 
 
 def promote_by_hand(iris, repo, number=2):
-    """Commit by hand what `git model promote` would write: version 2 leaves staging, and version 3 is archived."""
+    """Commit by hand what `git model promote` would write to replace version 3 in production by version *number*.
+
+    Version 3 is archived. If *number* is 2, version 2 leaves staging.
+    """
     files = {STAGE: stage_text(iris, number), "models/iris/stages/archived/3.toml": ARCHIVED_MARKER}
     if number == 2:
         files[STAGING] = None
@@ -36,7 +39,10 @@ def promote_by_hand(iris, repo, number=2):
 
 
 def merge(repo, client, *wanted, squashed=False, **more):
-    """Propose the promotions *wanted* and merge them, as the merge button or, if *squashed*, the squash button does."""
+    """Propose the promotions *wanted*, and merge them as the merge button of a host does. Return the new commit.
+
+    If *squashed* is True, merge as the squash button does. *more* are arguments of `propose`.
+    """
     proposal = client.propose(*wanted, **more)
     message = "Squash a proposal (#7)" if squashed else "Merge a proposal"
     commit = merge_commit(repo, proposal.commit, message, squash=squashed)

@@ -137,7 +137,7 @@ def test_a_promotion_by_url_names_a_tag_that_blocks_its_stage_tag(team, ada, bar
         ("refs/tags/model/rose", "type: git tag -d model/rose"),
     ],
 )
-def test_a_promotion_names_a_local_tag_in_the_way_and_the_command_that_removes_it(team, ada, ref, hint):
+def test_a_promotion_names_a_local_tag_that_blocks_its_stage_tag_and_the_command_that_removes_it(team, ada, ref, hint):
     rose = ada.register_model("rose").create_version()
     git(team.folder / "ada", "update-ref", ref, "gitmodel")
     with pytest.raises(Conflict) as caught:
@@ -148,7 +148,7 @@ def test_a_promotion_names_a_local_tag_in_the_way_and_the_command_that_removes_i
     assert finding.hint == f"if nobody needs it, {hint}"
 
 
-def test_creating_a_registry_names_a_branch_in_the_way_and_how_to_rename_it(code_repo):
+def test_creating_a_registry_names_a_branch_that_blocks_the_metadata_branch_and_how_to_rename_it(code_repo):
     git(code_repo, "branch", "gitmodel/x")
     with Client(code_repo) as client, pytest.raises(Conflict) as caught:
         client.register_model("iris")

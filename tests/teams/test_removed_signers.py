@@ -53,7 +53,10 @@ def push(folder, *refspecs):
 
 
 def by_mallory(ada, folder, keys, *, key, signer="mallory", sign_tag=True, when="2026-11-23T10:12:13Z"):
-    """Push a commit that puts version 3 into production, and its stage tag, both signed with *key*."""
+    """Push a commit of the author *signer* that puts version 3 into production, and its stage tag.
+
+    Both are signed with *key*, unless it is "". If *sign_tag* is False, the tag is not signed.
+    """
     files = {STAGE: stage_file(ada, 3)}
     commit = commit_by_hand(folder, keys, files, key=key, author=signer, when=when)
     tag_by_hand(folder, keys, commit, key=key if sign_tag else "", tagger=signer, when=when)
@@ -83,7 +86,7 @@ ATTACKS = {
 
 
 def in_list(client):
-    """Return the version in production that the list of models shows."""
+    """Return the number of the version that the list of models shows in production."""
     (view,) = client.view_models()
     return {state.name: state.in_force for state in view.stages}["production"]
 

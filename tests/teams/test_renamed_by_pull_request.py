@@ -29,7 +29,10 @@ def repo(code_repo, monkeypatch):
 
 
 def on_a_branch(repo, name, *commands, capsys):
-    """Create a branch of the metadata branch and run commands on it, as a person who prepares a pull request does."""
+    """Create the branch *name* from the metadata branch, and run *commands* on it, as for a pull request.
+
+    Restores the tags, because a pull request moves no tags.
+    """
     run(repo, "branch", name, BRANCH)
     tags = run(repo, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
     with pytest.MonkeyPatch.context() as patch:

@@ -49,7 +49,10 @@ def other(repo):
 
 
 def loosen(repo, iris, number=1, *, files=None):
-    """Commit to `topic`, as in a pull request: first remove the gate, then promote a version that the gate refuses."""
+    """Commit to `topic`, as in a pull request: first remove the gate, then promote version *number*.
+
+    If *files* are given, the first commit writes them instead of removing the gate.
+    """
     editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
     editing.edit(repo, files or rules(), "Loosen", onto=TOPIC)
     editing.edit(repo, {STAGE: stage_text(iris, number)}, "Promote", onto=TOPIC)
@@ -339,7 +342,7 @@ class TestInAClone:
 
     @pytest.fixture
     def old_rules(self, gated, bob, bare):
-        """The id of the rules tag at the remote before Ada removed the gate and Bob pulled."""
+        """Let Ada remove the gate at the remote, and Bob pull. Return the id of the rules tag before the removal."""
         old = self.remote_rules(bare)
         editing.edit(gated.repository.common_dir, rules())
         gated.push()

@@ -21,7 +21,7 @@ PRODUCTION = "refs/tags/model/iris/production"
 
 @pytest.fixture
 def http(bare, tmp_path, git):
-    """A server whose connections can be cut."""
+    """An HTTP server with the remote, whose connections a test can cut."""
     git(bare, "config", "http.receivepack", "true")
     with http_server(tmp_path) as server:
         yield server

@@ -19,7 +19,7 @@ def follow():
 
 @pytest.fixture
 def models(ada, bob, tmp_path):
-    """A model with two versions that have a classifier. The first is in production in the clones of Ada and Bob."""
+    """iris@4 and iris@5, which have a classifier. iris@4 is in production, pushed by Ada and pulled by Bob."""
     for name in ("first", "second"):
         (tmp_path / "model.json").write_text(json.dumps({"name": name}), encoding="utf-8")
         ada.get_model("iris").create_version(model_objects={"classifier": tmp_path / "model.json"})

@@ -51,7 +51,7 @@ def ada(repo):
 
 @pytest.fixture
 def someone(repo, keys):
-    """A function that opens the registry as another person, who signs with their own key."""
+    """A function that opens the registry as the person *name*, who signs with their own key or the key of *key*."""
     opened = []
 
     def open_as(name, *, key="", when="2026-11-23T10:12:13Z"):
@@ -347,7 +347,7 @@ class TestTimes:
     def until(self, ada, repo, keys):
         """List Bob as a signer whose key is valid until the end of November 24.
 
-        Returns a function that commits at that day, as Bob by plain git, that version 3 is in production.
+        Returns a function that commits by plain git, as Bob on November 24, that version 3 is in production.
         """
         signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
@@ -662,7 +662,10 @@ class TestWithoutAClone:
 
     @pytest.fixture
     def copies(self, repo, tmp_path, keys, monkeypatch):
-        """A function that makes two copies of the repository. One is opened as a clone, the other by URL."""
+        """A function that copies the repository twice, and opens one copy as a clone and the other by URL.
+
+        Both clients sign with the key of *signer* (default: with no key).
+        """
         monkeypatch.chdir(tmp_path)  # so that a version made by URL does not record the code of this checkout
 
         def make(environ, signer=""):
@@ -690,7 +693,7 @@ class TestWithoutAClone:
             ("ada", "", "signed"),
         ],
     )
-    def test_a_promotion_by_url_after_a_write_at_the_tip_has_the_same_result_as_in_a_clone(
+    def test_a_promotion_by_url_after_a_write_without_the_history_has_the_same_result_as_in_a_clone(
         self, ada, copies, who, signer, refusal
     ):
         results = []
@@ -717,7 +720,7 @@ class TestWithoutAClone:
     @pytest.mark.parametrize(
         ("commit_key", "tag_key"), [("ada", "ada"), ("", "ada"), ("ada", ""), ("mallory", "mallory")]
     )
-    def test_a_stage_set_by_hand_after_a_write_at_the_tip_has_the_same_result_as_in_a_clone(
+    def test_a_stage_set_by_hand_is_judged_the_same_in_a_clone_and_by_url_after_a_write_without_the_history(
         self, ada, repo, keys, copies, commit_key, tag_key
     ):
         promote(ada)

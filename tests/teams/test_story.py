@@ -74,7 +74,10 @@ def test_a_team_trains_proposes_merges_applies_and_uses_a_version(team, remote, 
 
 
 def consume(url, folder, store, number):
-    """Download and verify the model as a service that knows only the URL: by a client, and by git with depth 1."""
+    """Download and verify the version in production as a service that knows only the URL *url* and the store does.
+
+    Reads by a client, and by git with depth 1. Fails unless the version has the number *number*.
+    """
     folder.mkdir()
     named = url if "://" in url else f"file://{url}"
     environ = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}

@@ -22,7 +22,7 @@ from gitmodel.registry.writing.transacting import transact
 
 
 def log(client, *arguments):
-    """Return the lines of `git log` for the metadata branch, oldest commit first."""
+    """Return the lines of `git log` with *arguments* for the metadata branch, oldest commit first."""
     return editing.run(client.repository.git.git_dir, "log", "--reverse", *arguments, editing.BRANCH).split("\n")
 
 

@@ -161,7 +161,9 @@ def test_a_write_at_the_tip_that_is_always_overtaken_changes_nothing(team, host,
     assert_sound(bare)
 
 
-def test_a_write_whose_answer_was_lost_is_recognized_although_a_later_commit_followed(team, job, host, bare):
+def test_a_write_whose_answer_was_lost_is_recognized_as_successful_although_a_later_commit_followed(
+    team, job, host, bare
+):
     iris, second = job.get_model("iris"), team.by_url("second", host.registry)
     host.cut = ("POST", "git-receive-pack", "after")
     fetch_all, landed = job.repository.server.fetch_all, []

@@ -9,14 +9,14 @@ def entry(client):
 
 
 def objects(client, name, kind):
-    """Return the number of objects of a *kind* in a repository of the cache, without fetching any."""
+    """Return the number of objects of a *kind* in the repository *name* of the cache, without fetching any."""
     command = ["git", "-C", str(entry(client) / name), "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return said.split().count(kind)
 
 
 def trips(host, work):
-    """Return the number of requests that *work* made."""
+    """Call *work*, and return the number of requests that the server *host* received."""
     host.seen.clear()
     work()
     return len(host.seen)
