@@ -51,13 +51,13 @@ def cluster():
 
 @pytest.fixture(params=["in-order", "threads:2", "processes:2", DASK])
 def executor(request):
-    """The name of an executor: the test runs once for each executor."""
+    """The name of an executor or, for Dask, the cluster: the test runs once for each executor."""
     return request.getfixturevalue("cluster") if request.param == "dask" else request.param
 
 
 @pytest.fixture(params=["processes:2", DASK])
 def far_executor(request):
-    """The name of an executor whose workers are separate processes: the test runs once for each."""
+    """An executor whose workers are separate processes (for Dask, the cluster): the test runs once for each."""
     return request.getfixturevalue("cluster") if request.param == "dask" else request.param
 
 

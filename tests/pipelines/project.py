@@ -27,7 +27,7 @@ DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 def pipeline_of(body, name="one", **options):
-    """Return a pipeline that calls the step *body*, or that has the function *body*, which calls several steps."""
+    """Return a pipeline of the function *body* or, if *body* is a step, a pipeline that calls this step."""
     return pipeline(name=name, **options)((lambda: body()) if isinstance(body, Step) else body)
 
 
@@ -70,7 +70,7 @@ def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
 
 
 def _attempt(count: str) -> int:
-    """Return the number of this attempt, which the size of the file *count* counts."""
+    """Append a character to the file *count*, and return the new size of the file: the number of this attempt."""
     with open(count, "a+") as file:
         file.write("x")
         return file.tell()
@@ -135,7 +135,7 @@ def wait_with_a_timeout(pids: str, flag: str) -> None:
 
 @step
 def talk(name: str, token: str = "") -> Annotated[str, "said"]:
-    """Print from Python, from a child process, and directly to the file descriptors."""
+    """Print from Python, from a child process, and directly to the file descriptors. The first line has *token*."""
     print(f"{name} begins with {token}")
     sys.stdout.flush()
     subprocess.run(["sh", "-c", f"echo {name} from a child; echo {name} fails >&2"], check=True)

@@ -62,7 +62,7 @@ class Speaks(Protocol):
 def refused(client):
     """A function that runs a pipeline whose last step has the output type *hint*, and returns the error.
 
-    No step may run.
+    The test fails if the run is not refused, or if a step ran before the refusal.
     """
 
     def refused_(hint, error=UsageError, config=DEMO, using=client, **options):

@@ -55,7 +55,7 @@ MODULES = ("nets", "fit", "use")
 
 @pytest.fixture
 def statuses(code_repo, client, monkeypatch):
-    """A function that writes and imports the modules, runs the pipeline, and returns the status of each step."""
+    """A function that writes and imports `MODULES`, runs their steps, and returns the status of each step."""
     monkeypatch.syspath_prepend(str(code_repo))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 

@@ -49,7 +49,7 @@ def places(code_repo, tmp_path, monkeypatch):
 
 
 def execute(folder, cells):
-    """Execute a notebook as `jupyter nbconvert --execute` and `jupyter execute` do."""
+    """Execute a notebook of *cells* in *folder*, as `jupyter nbconvert --execute` and `jupyter execute` do."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()

@@ -104,7 +104,9 @@ class TestEveryExecutor:
         assert [step.parameters for step in recorded.steps] == [{"x": x} for x in range(200)]
         assert all(step.outputs for step in recorded.steps)
 
-    def test_a_step_gets_the_value_of_a_secret_and_nothing_is_written(self, client, executor, written):
+    def test_a_step_gets_the_value_of_a_secret_and_gitmodel_writes_the_value_to_no_file(
+        self, client, executor, written
+    ):
         secretive = pipeline_of(lambda token: project.hand_over(token), model_config=DEMO)
         secretive.run(client=client, executor=executor, token=Secret("correct-horse-battery"))
         assert load(client, "length") == 21
@@ -146,7 +148,7 @@ class TestWorkersInOtherProcesses:
         assert sums.run(client=client, executor=far_executor).status == "succeeded"
 
     def test_a_failed_run_does_not_wait_for_a_cancelled_step(self, client):
-        """If Dask cancels a step while it ends, its future never completes. The run must not wait for it."""
+        """If Dask cancels a step that is just ending, the future of the step never completes. The run must not wait."""
 
         class Silent(Executor):
             def submit(self, run, request):

@@ -30,7 +30,10 @@ def other() -> float:
 
 @pytest.fixture
 def project(code_repo, monkeypatch):
-    """A function that imports a new module with the code *setup* and the step `use`, which returns *value*."""
+    """A function that writes *files*, and a module with the code *setup* and the step `use`, which returns *value*.
+
+    It imports this module again, and returns it.
+    """
     monkeypatch.chdir(code_repo)
     monkeypatch.syspath_prepend(str(code_repo))
 

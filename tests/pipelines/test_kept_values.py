@@ -37,7 +37,7 @@ class Weights:
 
 
 def failure_of(client, *steps, executor="in-order", **arguments):
-    """Run *steps* one after the other and return the error of the run."""
+    """Run a pipeline that calls each of *steps* with *arguments*, and return the error of the run."""
 
     @pipeline(model_config=DEMO)
     def failing():

@@ -95,7 +95,9 @@ class TestTextLikeAReference:
         assert client.get_version("demo").get_artifact("read").load() == "postgres@db1:5432"
 
     @pytest.mark.parametrize("annotation", [dict, dict | None, dict[str, int], Path, Annotated[dict, "x"]])
-    def test_a_text_that_looks_like_a_reference_is_one_if_the_annotation_excludes_text(self, client, annotation):
+    def test_a_text_that_looks_like_a_reference_is_used_as_a_reference_if_the_annotation_excludes_text(
+        self, client, annotation
+    ):
         @step
         def read(found): ...
 

@@ -37,7 +37,10 @@ def refs(client):
 
 @contextmanager
 def running(client, config, run=None):
-    """Start a run whose first step waits until the block ends."""
+    """Run a pipeline in a thread. Its step waits until the block ends.
+
+    Yields a list to which the thread appends the run when it has ended.
+    """
     started, go_on, made = threading.Event(), threading.Event(), []
 
     @step(model_config=config)

@@ -142,14 +142,14 @@ class TestFailure:
         assert [version.number for version in client.get_model("demo").versions] == [1]
 
     @pytest.mark.parametrize("read", ["number", "name", "reference", "repr"])
-    def test_a_number_that_a_step_read_is_not_reused(self, client, read, far_or_near):
+    def test_a_version_number_that_a_step_of_a_failed_run_read_is_not_reused(self, client, read, far_or_near):
         failing = pipeline_of(lambda: project.read_and_fail(read), model_config=DEMO, enable_cache=False)
         with pytest.raises(RunFailed):
             failing.run(client=client, executor=far_or_near)
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
 
-    def test_a_number_that_no_step_read_is_reused_although_a_step_read_another_version_of_the_run(self, client):
+    def test_a_failed_run_releases_a_version_number_that_no_step_read_although_a_step_read_another_number(self, client):
         other = ModelConfig(name="other", create_new_model_version=True)
 
         @step(model_config=other)
@@ -162,7 +162,7 @@ class TestFailure:
         assert refs == ["refs/gitmodel/reserved/other/1"]
 
     @pytest.mark.parametrize(("asks", "number"), [(False, 1), (True, 2)])
-    def test_an_interrupted_run_releases_its_number_unless_a_step_read_it(self, client, asks, number):
+    def test_an_interrupted_run_releases_its_version_number_unless_a_step_read_it(self, client, asks, number):
         @step
         def interrupt() -> None:
             if asks:
@@ -174,13 +174,13 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [number]
 
-    def test_the_number_of_a_run_whose_worker_died_is_not_reused(self, client):
+    def test_the_version_number_of_a_run_whose_worker_died_is_not_reused(self, client):
         with pytest.raises(RunFailed):
             pipeline_of(project.die, model_config=DEMO, enable_cache=False).run(client=client, executor="processes:1")
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
 
-    def test_a_number_that_a_failed_run_has_read_is_never_used_again(self, client, git):
+    def test_no_later_run_gets_the_version_number_that_a_step_of_a_failed_run_read(self, client, git):
         with pytest.raises(RunFailed):
             pipeline_of(lambda: project.read_and_fail("number"), model_config=DEMO).run(client=client)
         assert "reserved/demo/1" in git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved")

@@ -83,7 +83,7 @@ LAUNCHERS = {
 
 @pytest.fixture
 def launch(code_repo):
-    """A function that runs a command in the folder of `train.py`, and returns its result."""
+    """A function that writes *text* to `train.py`, runs *command* in its folder, and returns the ended process."""
 
     def run(text, command, *more, name="train.py", check=True, **environ):
         (code_repo / name).write_text(text)
@@ -98,7 +98,10 @@ def launch(code_repo):
 
 
 def load_elsewhere(client, folder, name, format="pickle"):
-    """Load the artifact in a process that imports only from *folder*. Return its module, weight and activation."""
+    """Load the artifact *name*, saved in *format*, in a process that imports only from *folder*.
+
+    Returns the module of its class, its weight and the value of its activation for -1.
+    """
     artifact = client.get_version("demo").get_artifact(name)
     artifact.download(folder / "file")
     loads = "import skops.io; found = skops.io.load('file', trusted=skops.io.get_untrusted_types(file='file'))"

@@ -90,7 +90,7 @@ def test_the_log_of_a_step_in_a_thread_has_only_the_output_of_this_step(client):
     assert "a ends" not in second
 
 
-def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client):
+def test_the_log_of_a_step_that_prints_100_mb_keeps_its_beginning_and_its_end(client):
     with open(os.devnull, "w") as nothing:
         before = os.dup(1)
         os.dup2(nothing.fileno(), 1)
@@ -312,7 +312,10 @@ train()
 
 @pytest.fixture
 def c_code(code_repo, tmp_path):
-    """A function that runs a step of C_CODE in a new process. It returns the process and the lines of the log."""
+    """A function that runs the step *name* of `C_CODE` in a new process.
+
+    Returns the ended process and the lines of the log.
+    """
     script = tmp_path / "train.py"
     script.write_text(C_CODE)
 

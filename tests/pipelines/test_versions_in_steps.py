@@ -14,7 +14,10 @@ NEW = DEMO
 
 
 def run_steps(client, *calls, config=NEW, **options):
-    """Run a pipeline that makes the *calls*. Each is a tuple of a step and its arguments."""
+    """Run a pipeline that makes the *calls*. Each is a tuple of a step and its arguments.
+
+    *options* are `enable_cache` of the pipeline, and arguments of its method `run`.
+    """
 
     @pipeline(model_config=config, enable_cache=options.pop("enable_cache", True))
     def one():
