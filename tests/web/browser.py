@@ -88,7 +88,7 @@ class Visitor:
         """Open *url* in a new window without cookies and cache. Only the origin of *url* may receive requests.
 
         For a URL of the scheme `file`, which has no origin, only files in the folder *site* may be read. The default is
-        the folder of the page.
+        the folder of the page. If *script* is False, scripts on the page do not run.
         """
         context = self._browser.new_context(
             viewport={"width": width, "height": height},

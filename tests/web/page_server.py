@@ -13,7 +13,7 @@ DEFAULT = SiteOptions()
 
 @contextmanager
 def serving(client: Client, options: SiteOptions = DEFAULT) -> Iterator[str]:
-    """Serve the pages of *client* until the block ends. Yields the address."""
+    """Serve the pages of *client*, with the *options* of the site, until the block ends. Yields the address."""
     socket, server = listen(0), uvicorn_server(client, options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()

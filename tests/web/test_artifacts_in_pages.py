@@ -16,7 +16,10 @@ from gitmodel.web.registry_data.artifact_content import read_picture
 
 
 def png(width: int, height: int, *, rows: int | None = None) -> bytes:
-    """Return a PNG file whose header claims the given size, and which contains *rows* rows of pixels."""
+    """Return a PNG file whose header claims the given size, and which contains *rows* rows of pixels.
+
+    The default of *rows* is *height*.
+    """
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -45,7 +45,10 @@ def registry(code_repo, tmp_path):
 
 
 def visit_all(client, folder, visitor, **options):
-    """Export the pages of *client*, and open the first and the last of each kind."""
+    """Export the pages of *client* with *options*, the fields of `SiteOptions`, and open the first and last of a kind.
+
+    Yields the path of each page, and the page in the browser.
+    """
     export_site(client, folder, SiteOptions(**options))
     data = RegistryData(client, SiteOptions(**options))
     for page in routes.PAGES:

@@ -97,7 +97,7 @@ def test_each_question_is_found_by_one_search(visitor: Visitor, site: Path) -> N
 
 
 def _answers(text: str) -> dict[str, list[str]]:
-    """Return the questions of the page, each with the pages to which its answer links."""
+    """Return the questions in *text*, the page of questions, each with the pages to which its answer links."""
     parts = re.split(r"^### (.+)$", text, flags=re.MULTILINE)[1:]
     links = re.compile(r"\]\(([\w./-]+)\.md")
     return {

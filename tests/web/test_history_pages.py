@@ -94,7 +94,7 @@ def test_the_history_shows_that_an_alias_without_a_version_is_empty_until_now(cl
     assert '<td data-label="Until">now</td>' in row.partition("</tr>")[0]
 
 
-def test_the_list_of_models_names_the_version_of_each_number_and_the_overridden_gate(site: Path) -> None:
+def test_the_list_of_models_names_the_version_that_has_each_metadata_value_and_the_overridden_gate(site: Path) -> None:
     iris = twin(site, "index")["models"][1]
     assert (iris["value_of"], iris["held"]) == (3, {"stage": "production", "version": 1, "value": 0.91})
     text = (site / "index.html").read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ def test_a_lineage_cut_at_a_depth_equals_a_lineage_that_was_read_to_this_depth(c
         assert (part.root, depth(part)) == (reference, min(runs, depth(whole)))
 
 
-def test_a_lineage_that_was_read_without_results_has_none_after_it_is_cut(client: Client) -> None:
+def test_a_lineage_read_without_what_was_made_from_its_version_has_none_of_it_after_a_cut(client: Client) -> None:
     part = within(client.lineage("churn@13", down=False), 0)
     assert part.down is None
     assert {node.kind for node in part.nodes} == {"version", "artifact"}

@@ -131,7 +131,7 @@ def test_titles_of_the_pages_of_a_model_begin_with_their_headings(url: str, visi
         assert page.locator(".tabs [aria-current]").count() == 1
 
 
-def test_numbers_of_a_version_stay_on_one_line_on_a_phone(url: str, visitor: Visitor) -> None:
+def test_metadata_numbers_of_a_version_stay_on_one_line_on_a_phone(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/v/104.html", width=360)
     broken = """() => [...document.querySelectorAll("[aria-labelledby=before-title] tbody td")].filter(cell => {
         const range = document.createRange()

@@ -43,7 +43,10 @@ def proposal(client):
 
 
 def export(client, folder, **options):
-    """Export the pages to *folder*. Return a function that returns the JSON twin of the page with a given path."""
+    """Export the pages of *client* to *folder*, with the fields *options* of `SiteOptions`.
+
+    Returns a function that returns the JSON twin of the page with a given path.
+    """
     export_site(client, folder, SiteOptions(**options))
     return lambda path: json.loads((folder / f"{path}.json").read_text(encoding="utf-8"))
 

@@ -102,7 +102,9 @@ def test_a_site_in_a_folder_finds_the_same_versions(site: Path, visitor: Visitor
 @pytest.mark.parametrize(
     "query", ["metadata.loss < 0.3 || number == 1", "has(metadata.loss)", '"champion" in aliases', "metadata.loss < x"]
 )
-def test_a_site_in_a_folder_says_which_filters_it_has(site: Path, visitor: Visitor, query: str) -> None:
+def test_a_site_in_a_folder_says_which_filters_it_supports_if_a_filter_is_not_one_of_them(
+    site: Path, visitor: Visitor, query: str
+) -> None:
     page = visitor.open(f"{(site / 'search.html').as_uri()}?q={quote(query)}", site=site)
     page.get_by_text("A static site compares only numbers").wait_for()
     assert page.locator("#found tbody tr").count() == 0

@@ -243,7 +243,7 @@ def test_an_export_waits_until_another_export_ends(registry: Client, target: Pat
 
 
 @pytest.mark.parametrize("name", ["index.html", "Assets", "..."])
-def test_a_registry_named_like_a_file_of_the_board_gets_another_folder(
+def test_a_registry_named_like_a_file_of_the_page_of_all_registries_gets_another_folder(
     registry: Client, target: Path, name: str
 ) -> None:
     from gitmodel.cli import run
@@ -258,7 +258,7 @@ def test_a_registry_named_like_a_file_of_the_board_gets_another_folder(
     assert list(dead_links(target)) == []
 
 
-def test_site_exports_one_board_for_several_registries(
+def test_site_exports_one_start_page_for_several_registries(
     registry: Client, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gitmodel.cli import run

@@ -19,7 +19,7 @@ def read(client: Client) -> RegistryData:
 
 
 def html(client: Client, page: str, **parameters: str) -> str:
-    """Return the HTML of the page of the kind *page*, with single spaces between words."""
+    """Return the HTML of the page of the kind *page* with these *parameters*, with single spaces between words."""
     kind = next(one for one in PAGES if one.name == page)
     rendered = Renderer(read(client)).render(kind, parameters)
     return " ".join(next(data for path, data in rendered.items() if path.endswith(".html")).decode().split())
