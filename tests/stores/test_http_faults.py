@@ -31,7 +31,7 @@ put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[
 
 
 class Server:
-    """A server behind a proxy, which can fail requests. *url* is the address of the store.
+    """A server behind a proxy. The proxy can let requests fail. *url* is the address of the store.
 
     *is_part* returns True if a request sends a part of an object.
     """

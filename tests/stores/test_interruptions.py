@@ -193,7 +193,10 @@ def test_a_forked_process_and_its_parent_use_the_store_at_the_same_time(url, tmp
 
 
 def memory_for(url, folder):
-    """Put, get and verify, each in a process. Return the largest memory of these processes, in MiB."""
+    """Put, get and verify the file or folder `large` in *folder*, each in a new process, with the store at *url*.
+
+    Returns the largest memory of these processes, in MiB.
+    """
     digest, most = "", 0
     for what in ("put", "get", "verify"):
         command = [sys.executable, "-c", MEASURE, what, url, folder, digest]

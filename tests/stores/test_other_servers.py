@@ -1,4 +1,7 @@
-"""Behaviour of stores in an OCI registry or over SFTP only: login, credential helpers, host keys, leftovers, damage."""
+"""Behaviour that only stores in an OCI registry or over SFTP have.
+
+The tests cover logins, credential helpers, host keys, leftovers and damage.
+"""
 
 import base64
 import io

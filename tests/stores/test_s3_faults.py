@@ -53,7 +53,7 @@ def put(store, content):
 
 
 def alter(store, digest, content, *, disguised=False):
-    """Replace an object by *content*, as another program could.
+    """Replace the object *digest* in *store* by *content*, as another program could.
 
     If *disguised* is True, the new object has the metadata that gitmodel gives its objects.
     """
