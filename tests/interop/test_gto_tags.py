@@ -17,7 +17,10 @@ from gitmodel.interop.sources.opening import open_source
 
 @pytest.fixture
 def tag(code_repo, git, monkeypatch):
-    """A function that creates a commit or a tag, one second later than the commit or tag before it."""
+    """A function that creates the tags *names* and, if *commit* is given, before them a commit with this message.
+
+    The time of each call is one second later than the time of the call before.
+    """
     seconds = count(1700000000)
 
     def write(*names, commit=""):

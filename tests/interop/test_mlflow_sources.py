@@ -426,7 +426,11 @@ ANSWERS = {
 
 @contextmanager
 def serving(failing=None, login=""):
-    """Start a server with the answers above. *failing* gets the number of a request, and says if it must fail."""
+    """Start a server that gives the `ANSWERS`. Yields its URL, and a list of the paths that clients requested.
+
+    *failing* gets the number of a request, and returns True if the request must fail. If *login* is not "", the server
+    refuses requests without this value of the header `Authorization`.
+    """
     seen = []
 
     class Handler(BaseHTTPRequestHandler):

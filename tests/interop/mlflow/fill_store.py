@@ -15,7 +15,10 @@ LONG = "x" * 5000
 
 
 def fill(client, artifacts: "Path | None", models: int, versions: int) -> None:
-    """Create the models. In each, version 2 and the last version are deleted, and two versions are in Production."""
+    """Create *models* models, which have *versions* versions in total that are not deleted.
+
+    In each model, version 2 and the last version are deleted, and two versions are in Production.
+    """
     experiment = client.create_experiment("Flowers / 2026", artifact_location=artifacts and artifacts.as_uri())
     for index in range(models):
         name = ("Iris (flowers)", "iris", "Iris")[index] if index < 3 else f"model-{index:02}"

@@ -28,7 +28,10 @@ STATUSES = {"FINISHED": "succeeded", "FAILED": "failed"}
 
 
 def make_source(folder: Path, store: str, models: int, versions: int, *, own_place: bool = False) -> list:
-    """Let MLflow fill *store*, and return what MLflow says about its models, versions and runs."""
+    """Let MLflow fill *store*, and return what MLflow says about its models, versions and runs.
+
+    MLflow writes the artifacts to *folder* or, if *own_place* is True, to a place that MLflow chooses.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     command = [
         sys.executable,
@@ -58,7 +61,7 @@ def file_store(tmp_path_factory):
 
 @contextmanager
 def serving(folder: Path, *arguments: str):
-    """Run MLflow's own server, and yield its URL."""
+    """Run MLflow's own server with the options *arguments*, and yield its URL when it answers."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
