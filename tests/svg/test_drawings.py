@@ -154,7 +154,7 @@ class TestLineChart:
             assert (float(label.get("y")) > float(line.get("d").split()[1].partition("H")[0])) is below
 
     @pytest.mark.parametrize(("last", "width"), [(9, 328), (100_000, 328), (10_000_000, 1152)])
-    def test_the_label_of_each_step_is_below_its_step_and_inside_the_drawing(self, last, width):
+    def test_the_label_of_each_step_of_the_axis_is_below_its_step_and_inside_the_drawing(self, last, width):
         drawn = line_chart([(1, 0.5), (last, 0.7)], name="f1", width=width)
         steps, labels = ticks_of(drawn)
         assert steps == [*labels]
@@ -208,7 +208,7 @@ class TestLineChart:
         steps, labels = ticks_of(svg)
         assert labels[steps[-1]] == "16"
 
-    def test_a_mark_without_a_number_is_on_the_axis_and_its_title_says_no_number(self):
+    def test_the_title_of_the_mark_of_a_version_without_a_number_has_the_words_no_number(self):
         svg = line_chart([(1, 0.5), (2, None), (3, 0.7)], name="accuracy", marks=[Mark(2, "production")])
         assert of_class(svg, "mark")[0][0].text == "production: version 2, no number"
 
@@ -391,8 +391,8 @@ def test_the_nearest_part_of_a_lineage_has_few_versions_of_each_artifact():
     assert 'more["and 71 more"]' in mermaid(Lineage(data.id, (*versions, data), None, down), 30)
 
 
-def test_the_nearest_part_of_a_lineage_keeps_versions_in_use_that_are_far():
-    """A run makes eight artifacts of a version. Only the artifact read last leads to a version in production."""
+def test_the_nearest_part_of_a_lineage_keeps_versions_in_use_that_are_far_from_its_root():
+    """A version has eight artifacts. From only one of them, the last, a version in production was made."""
     names = [str(number) for number in range(8)]
     used = Node("wine@1", VERSION, {"stage": "production", "aliases": []})
     nodes = (Node("iris@1", VERSION), *(Node(name, ARTIFACT) for name in names), Node("train", RUN), used)
