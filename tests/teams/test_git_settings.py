@@ -97,7 +97,7 @@ def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, 
     assert_sound(bare)
 
 
-def test_a_push_from_a_mirror_keeps_a_commit_made_meanwhile(team, ada, bare):
+def test_a_push_from_a_mirror_keeps_a_local_commit_that_was_made_during_the_push(team, ada, bare):
     """In a mirror, git sets the local branch to the pushed commit after a push, because of the fetch refspec."""
     set_all(team.folder / "ada", MIRROR)
     program = (

@@ -37,7 +37,7 @@ def repo(code_repo, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_init_ci_commits_all_files_of_the_host_at_once(kind, repo, capsys):
+def test_init_ci_commits_all_files_of_the_host_in_one_commit(kind, repo, capsys):
     before = editing.run(repo, "rev-parse", BRANCH)
     code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", *INSTALL)
     assert (code, err) == (0, "")

@@ -81,7 +81,7 @@ def test_a_pull_names_an_artifact_that_was_unlinked_here_and_changed_at_the_remo
     ]
 
 
-def test_a_pull_reports_two_reasons_for_the_same_promotion(ada, bob):
+def test_a_pull_reports_the_same_promotion_on_both_sides_with_different_reasons(ada, bob):
     ada.get_version("iris@3").set_stage("production", reason="better on the test set")
     ada.push()
     bob.get_version("iris@3").set_stage("production", reason="asked for by Cleo")

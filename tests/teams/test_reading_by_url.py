@@ -298,7 +298,9 @@ def test_offline_and_max_age_can_be_set_by_environment_variables(team, host, tmp
         Client(tmp_path, environ={**environ, "GITMODEL_MAX_AGE": "soon"})
 
 
-def test_a_url_is_taken_from_every_place_that_names_the_registry(team, host, code_repo, git, monkeypatch):
+def test_a_client_opens_the_registry_at_a_url_from_each_place_that_can_name_the_registry(
+    team, host, code_repo, git, monkeypatch
+):
     monkeypatch.chdir(code_repo)
     git(code_repo, "config", "gitmodel.repo", host.registry)
     for client in (Client(), Client(repo=host.registry), Client(host.registry)):
