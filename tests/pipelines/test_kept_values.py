@@ -114,7 +114,7 @@ def test_values_without_a_format_are_kept_and_the_other_outputs_of_the_step_are_
 
 
 @pytest.mark.parametrize("as_path", [True, False])
-def test_a_picture_over_the_limit_is_kept_and_not_stored(client, monkeypatch, tmp_path, as_path):
+def test_a_picture_over_the_size_limit_is_kept_on_this_machine_and_not_stored(client, monkeypatch, tmp_path, as_path):
     monkeypatch.setattr(source_pictures, "LARGEST_PICTURE", 40)
     content = b"\x89PNG\r\n\x1a\n" + bytes(90)
 

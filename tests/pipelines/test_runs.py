@@ -375,7 +375,7 @@ class TestManyRuns:
             one.run(client=client)
         assert len(client.list_runs()) == 1
 
-    def test_a_run_takes_the_next_number_if_a_pull_took_its_number_during_the_run(self, client, caplog):
+    def test_a_run_takes_the_next_version_number_if_a_pull_took_its_number_during_the_run(self, client, caplog):
         from gitmodel.domain.changes.versions import plan_version
         from gitmodel.domain.schema.records import VersionRecord
 

@@ -357,7 +357,9 @@ def test_a_script_run_succeeds_without_a_promotion_that_a_gate_refuses(client, c
     assert client.get_run(run.id).status == "succeeded"
 
 
-def test_a_run_gets_the_next_number_if_its_number_was_taken_and_fails_if_its_name_was(client, code_repo):
+def test_a_run_gets_the_next_version_number_if_its_number_is_taken_and_fails_if_its_version_name_is_taken(
+    client, code_repo
+):
     client.register_model("iris")
     with Client(code_repo) as other:
         with client.start_run("train") as run:
