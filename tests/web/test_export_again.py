@@ -194,7 +194,7 @@ def test_a_new_release_of_gitmodel_renders_all_pages_again(
     assert b"gitmodel 99" in (tmp_path / "site/m/iris/v/1.html").read_bytes()
 
 
-def test_a_page_whose_answers_cannot_be_compared_is_always_rendered_again(
+def test_a_page_whose_data_cannot_be_compared_is_always_rendered_again(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the export cannot know whether the data of a page changed, it renders the page again, so it is never wrong."""

@@ -55,7 +55,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return kept
 
 
-def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> None:
+def test_the_history_has_each_change_with_its_state_signature_and_pull_request(site: Path) -> None:
     page = twin(site, "m/iris/history")
     assert [(e["stage"], e["version"], e["previous"], e["state"]) for e in page["events"]] == [
         ("staging", 2, None, "never in force"),

@@ -225,7 +225,7 @@ def test_the_page_of_the_health_has_problems_of_records_and_pending_changes(
     assert "All records are valid." not in text
 
 
-def test_the_page_of_the_health_has_the_result_of_a_verification_only_if_given(
+def test_the_page_of_the_health_has_the_result_of_a_verification_only_if_its_file_is_given(
     client: Client, tmp_path: Path, capsys
 ) -> None:
     model = client.get_model("iris")
