@@ -98,7 +98,7 @@ def test_a_deregistered_gto_version_is_left_out_unless_it_was_imported_before(cl
     ]
 
 
-def test_a_stage_that_is_missing_here_is_left_out(client, tag):
+def test_a_stage_that_the_registry_does_not_have_is_left_out(client, tag):
     tag("iris@v1.0.0", "iris#canary#1", commit="one")
     assert "there is no stage 'canary' here" in notes_of(run_import(client, Choices()))[0]
 

@@ -57,7 +57,7 @@ def test_a_version_whose_number_a_local_version_has_is_left_out():
     ]
 
 
-def test_an_imported_version_that_changed_or_was_deleted_in_the_source_stays():
+def test_an_imported_version_that_changed_or_was_deleted_in_the_source_stays_unchanged():
     held = HeldModel(exists=True, versions={n: HeldVersion(f"iris/{n}", MADE.replace(year=2024)) for n in (1, 2)})
     plan = plan_one(source(1, 2, deleted=(2,)), target(iris=held))
     assert not plan.new
@@ -80,7 +80,7 @@ def test_names_that_differ_only_in_case_get_different_names():
     assert not any(plan.new for plan in again.models)
 
 
-def test_a_model_that_was_deleted_here_is_left_out():
+def test_a_model_that_was_deleted_in_the_registry_is_left_out():
     found = plan_import([source(1)], target(iris=HeldModel(exists=False)), Choices())
     assert not found.models
     assert [note.reason for note in found.notes] == ["the model iris was deleted here"]
@@ -112,7 +112,7 @@ def test_a_mapped_alias_becomes_a_stage_and_replaces_its_holder():
     assert (plan.stages, plan.aliases) == ((("production", 1),), ())
 
 
-def test_a_stage_that_is_missing_here_is_left_out():
+def test_a_stage_that_the_registry_does_not_have_is_left_out():
     plan = plan_one(source(1, stages={1: ("canary",)}))
     assert not plan.stages
     assert "there is no stage 'canary' here" in plan.notes[0].reason
