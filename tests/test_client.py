@@ -710,6 +710,17 @@ class TestTransactions:
         assert archived(iris) == [1]
         assert iris.create_version().number == 7
 
+    def test_the_next_version_after_a_slow_transaction_does_not_replace_a_version_of_another_client(
+        self, client, iris, other
+    ):
+        iris.create_version(number=100)
+        with client.transaction("Slow") as change:
+            slow = change.get_model("iris").create_version()
+            theirs = [other.get_model("iris").create_version(description=text).number for text in ("one", "two")]
+        assert (slow.number, theirs) == (101, [102, 103])
+        assert iris.create_version().number == 104
+        assert [client.get_version(f"iris@{number}").description for number in theirs] == ["one", "two"]
+
     def test_a_transaction_can_read_and_write_after_another_client_promoted_a_version(self, client, iris, other):
         iris.get_version(1).set_stage("production")
         with client.transaction("Read on") as change:

@@ -94,6 +94,11 @@ def format_tree(entries: Mapping[str, Entry]) -> bytes:
     return b"".join(line for _, line in sorted(map(_tree_line, entries.keys(), entries.values())))
 
 
+def in_git_order(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return *entries* in git's order, in which `parse_tree` returns those of a tree."""
+    return dict(sorted(entries.items(), key=lambda item: _tree_line(*item)))
+
+
 # Cached, because a writer formats the same folder many times, with one changed entry each time.
 @lru_cache(1 << 12)
 def _tree_line(name: str, entry: Entry) -> tuple[bytes, bytes]:
