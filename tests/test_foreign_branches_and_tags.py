@@ -317,7 +317,7 @@ class TestTwoRegistries:
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
     def test_a_clone_refuses_stage_tags_moved_by_a_write_to_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
-        """A write to a copy of the metadata branch moves the stage tags to it. The settings page warns of this."""
+        """A write to a copy of the metadata branch moves the stage tags to it; the docs on settings warn of this."""
         git(promoted(repo), "branch", "copy", "gitmodel")
         # A copy of the branch has no effect until somebody writes to the copy.
         succeed(capsys, "promote", "iris@1", "staging", "--leave")

@@ -185,7 +185,7 @@ def test_the_option_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_ne
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 
-def test_a_version_that_has_two_stage_files_at_a_commit_is_only_in_the_later_stage(repo):
+def test_a_version_with_files_of_staging_and_production_at_a_commit_is_only_in_production(repo):
     stage = read(repo, PRODUCTION)
     commit = edit(repo, {"models/iris/stages/staging.toml": stage})
     with Client(repo) as client:

@@ -296,7 +296,7 @@ def test_deleting_the_index_while_a_list_uses_it_does_not_change_the_list(repo, 
         assert listed(client) == expected
 
 
-def test_a_model_that_was_damaged_or_incomplete_is_read_again_by_each_list(repo, monkeypatch):
+def test_each_list_reads_a_model_again_that_has_a_damaged_record_or_misses_an_object(repo, monkeypatch):
     with Client(repo) as client:
         edit(repo, {"models/iris/versions/3.toml": "number = 3\n"})
         expected = listed(client)

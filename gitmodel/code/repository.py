@@ -154,8 +154,9 @@ def _read_worktree(git: Git) -> tuple[str, int]:
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
     """Return the code repository that contains the folder *path*; None if there is none.
 
-    *named* has the meaning that `find_repository` explains. Raises UsageError if an environment variable such as
-    `GIT_DIR` names another repository, because then it is unclear which of the two has the code to record.
+    *named* is True if the user named *path*, False if it is the current folder (see `find_repository`). Raises
+    UsageError if an environment variable such as `GIT_DIR` names another repository, because then it is unclear which
+    of the two has the code to record.
     """
     try:
         found = find_repository(path, environ=environ, named=named)

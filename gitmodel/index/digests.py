@@ -28,8 +28,9 @@ _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+
 # The number of calls of `paths` that search the lines as text, in 1 ms each. The next call parses all lines, in 20 ms.
 _FEW = 16
 
-# A function that returns the digests in the details of a long run, which are a separate file in the store, by the path
-# and content of the run's record: () for any other record, None if the store lacks the details.
+# A function that returns the digests in the details of a run, by the path and content of the run's record. A run whose
+# record would be too large has its details in a separate file in the store. Returns () for any other record, and None
+# if the store lacks the details.
 DetailsReader = Callable[[str, bytes], "Iterable[str] | None"]
 
 

@@ -107,7 +107,10 @@ def trimmed(text: str) -> str:
 
 
 def alike(shown: str, printed: str) -> bool:
-    """Return True if *shown* equals *printed*. Values that vary may differ, and a line `...` matches any lines."""
+    """Return True if *shown* equals *printed*, apart from the values that `_without_varying_values` removes.
+
+    A line `...` in *shown* matches any lines.
+    """
     parts = re.split(r"^\.\.\.\n", _without_varying_values(shown), flags=re.MULTILINE)
     pattern = "(?:.*\n)*?".join(map(re.escape, parts))
     return re.fullmatch(pattern, _without_varying_values(printed)) is not None

@@ -114,7 +114,7 @@ class TestTextLikeAReference:
             pipeline_of(lambda: read(ExternalArtifact("postgres", "x"))).run(client=client)
 
 
-def test_a_returned_list_gives_several_outputs_and_an_optional_output_keeps_its_name(client):
+def test_an_output_whose_annotation_allows_none_has_the_name_of_the_annotation(client):
     @step
     def split() -> tuple[
         Annotated[int, "a"],

@@ -52,7 +52,7 @@ def test_a_team_trains_proposes_merges_applies_and_uses_a_version(team, remote, 
 
     host = Host(tmp_path, bare)
     for how, number, before in (("merge", 5, None), ("squash", 4, 5), ("rebase", 5, 4)):
-        # Ada proposes the version, and the check prints the plan.
+        # Ada proposes the version, and `check` and `plan` run as in the job of the pull request.
         proposal = ada.propose((f"iris@{number}", "production"), reason=f"{how} it", push=True)
         here, change = ("-C", ada.repository.git.top), f"gitmodel..{proposal.branch}"
         assert ask(capsys, *here, "check", change)[0] == 0

@@ -125,8 +125,8 @@ class UrlServer:
             return None  # the whole branch is cached, recent enough, and as new as the cached commit of *about*
         least = self._commits.read_single_commit(about)
         # gitmodel needs the whole branch in two cases. If the tip records a version in a stage that has no tag, a tag
-        # under a former name of the model can count. If the stage may be signed, gitmodel needs the previous commit,
-        # because its list of signers decides if the signature counts.
+        # under a former name of the model can count. If the stage may be signed, gitmodel needs the commit before
+        # that of the tag, because its list of signers decides if the signature counts.
         if least.frozen is None:
             return None if _is_recorded(least, about) else least
         return None if _may_be_signed(least, least.frozen) else least

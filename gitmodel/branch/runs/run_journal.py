@@ -36,7 +36,7 @@ class Journal:
 
     @contextmanager
     def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
-        """Create the journal of a new run that starts with *facts*, and keep it locked during the block.
+        """Create the journal of a new run, write *facts* as its first entry, and keep it locked during the block.
 
         *name* is called until it returns a new id. The lock ends with the process, so other processes see that a run
         was killed.

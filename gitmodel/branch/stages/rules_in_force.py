@@ -95,7 +95,7 @@ class RulesInForce:
         return self._read(self._reader.get(id)) if id else ()
 
     def seen(self) -> tuple[Oid, ...]:
-        """Return the commits in the rules tag that this clone saw last; () if it saw no tag or a malformed one."""
+        """Return the commits that the rules tag listed when this clone last saw it; () if it saw none or a bad one."""
         return self._read_seen(self._reader.resolve(self.seen_ref))
 
     def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:

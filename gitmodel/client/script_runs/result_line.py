@@ -33,7 +33,7 @@ def print_result(
 def result_line(run: str, made: Sequence[str], used: Sequence[str], *, place: str, branch: str, code: Code) -> str:
     """Return the line about the run with the id *run*, whose registry is the *branch* at *place*, a path or URL.
 
-    *made* are references of the versions that the run created, and *used* of those that it worked on.
+    *made* are references of the versions that the run created, and *used* of the existing versions that it changed.
 
     >>> code = Code(commit="1a2b3c4d" * 5, dirty=True, changed=2)
     >>> result_line("r", ["iris@3"], [], place="/iris", branch="gitmodel", code=code)

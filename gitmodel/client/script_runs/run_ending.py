@@ -111,7 +111,7 @@ def _refuse_removed(run: RunRecording) -> None:
 
 
 def _commit(run: RunRecording, rules: RunRules, *, with_stages: bool) -> bool:
-    """Write the commit of *run*, which succeeded. If *rules* say not to record the run, write none and return False.
+    """Write the commit of *run*, which succeeded. If *rules*, of `gitmodel.toml`, exclude it, return False instead.
 
     If *with_stages* is False, leaves out the changes of stages and aliases that the script asked for.
     """

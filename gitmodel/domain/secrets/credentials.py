@@ -352,13 +352,13 @@ def _form_of(text: str, name: str = "") -> str:
 
 @cache
 def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Compile the forms when a text first has a hint of a credential, because this takes 20 ms."""
+    """Compile the patterns of credentials when a text first has a hint of one, because this takes 20 ms."""
     return tuple((what, re.compile(pattern)) for what, pattern in _FORMS)
 
 
 @cache
 def _whole_searches(is_python: bool) -> list[tuple[str, re.Pattern[str]]]:
-    """Compile the forms, each with the pattern for the rest of a credential, to hide all of it."""
+    """Compile the patterns of credentials, each with one for the rest of the credential, to hide all of it."""
     forms = [(what, pattern + _REST) for what, pattern in _FORMS]
     if is_python:
         forms[-1] = ("a password", _IN_EXPRESSIONS)

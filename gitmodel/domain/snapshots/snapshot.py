@@ -66,10 +66,11 @@ class Snapshot(CommitRecords, eq=False):
             self.warn(note)
 
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
-        """Return the model and number of *ref* for a change, and the old references whose notes the change deletes.
+        """Return the model and number of *ref* for a change, and the references whose new meaning the change confirms.
 
-        The notes are those on renumberings by pulls. Raises the errors of `resolve`; Refused if a note says that *ref*
-        meant another version before a pull, unless `renumbered` of *ref* confirms its new meaning; UsageError if
+        If a pull gave a number to another version, gitmodel refuses changes by the old reference until the user
+        confirms. After the change, it accepts the confirmed references. Raises the errors of `resolve`; Refused if
+        *ref* meant another version before a pull, unless `renumbered` of *ref* confirms its new meaning; UsageError if
         `renumbered` is True and there is nothing to confirm.
         """
         notes = self._notes_on(ref)
@@ -77,7 +78,7 @@ class Snapshot(CommitRecords, eq=False):
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return the old references whose *notes* on renumberings a change of *ref* deletes, or raise an error.
+        """Return the references in *notes* (renumberings by pulls) that a change of *ref* confirms, or raise an error.
 
         *now* is the version that *ref* means now, for the message of the errors, which `resolve_to_change` describes.
         """

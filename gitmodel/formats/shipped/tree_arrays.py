@@ -83,7 +83,7 @@ def _fits_its_trees(owner: Any) -> bool:
         nodes = [predictor.nodes for group in owner._predictors for predictor in group]
         used = [part["feature_idx"][part["is_leaf"] == 0].max(initial=-1) + 1 for part in nodes]
         # If the input has categories, the preprocessor, another estimator, validates it. `_is_preprocessor` requires
-        # that the preprocessor contains a function, so that loading it needs trust.
+        # that it contains a function: loading it needs trust, so no hostile file can skip it.
         return _takes(has, max(used, default=0), exactly=False) and _is_preprocessor(has.get("_preprocessor"))
     if "estimators_" not in has or not bases & {"BaseForest", "BaseGradientBoosting", "IsolationForest"}:
         return True

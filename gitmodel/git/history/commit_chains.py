@@ -140,7 +140,7 @@ class Commits:
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
         """Give the same answer as `is_on_chain` without its cache: faster if each call is about another *tip*."""
-        # The cache maps *commit* to an earlier tip with *commit* on its chain. So each chain that contains this
+        # The fact cache maps *commit* to an earlier tip with *commit* on its chain. So each chain that contains this
         # earlier tip also contains *commit*.
         earlier = self._facts.get_oid("chain", commit)
         at = tip

@@ -96,13 +96,13 @@ class _Redirection:
         self.logs = [other for other in self.logs if other is not log]
 
     def show(self, number: int, data: bytes) -> None:
-        """Write *data* to the original file descriptor *number*."""
+        """Write *data* to the file that the descriptor *number* (1 or 2) had before the redirection."""
         with suppress(KeyError, OSError):
             while data:
                 data = data[os.write(self._saved[number], data) :]
 
     def is_terminal(self, number: int) -> bool:
-        """Return True if the original file descriptor *number* is a terminal."""
+        """Return True if the descriptor *number* (1 or 2) was a terminal before the redirection."""
         return number in self._saved and os.isatty(self._saved[number])
 
     def _redirect(self, alone: bool) -> None:

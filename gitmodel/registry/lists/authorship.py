@@ -112,7 +112,10 @@ def _step(repository: Repository, id: Oid, changed: Iterable[str]) -> BranchComm
 
 
 def _content(files: CommitFiles, path: str) -> bytes | None:
-    """Return the content of the file at *path*; None if there is none, b"" if `_News` does not read this content."""
+    """Return the content of the file at *path*, or None if there is none.
+
+    For kinds of files whose content `_News` does not need, returns b"" without reading the file.
+    """
     what = paths.parse_path(path)
     with suppress(Invalid):
         if what is not None and what.kind in _READ_KINDS:
@@ -132,9 +135,10 @@ def _all_steps(repository: Repository, tip: Oid) -> Iterator[BranchCommit]:
 
 @dataclass
 class _News:
-    """Collects authors and last changes from commits, which the caller adds newest first.
+    """Collects authors and last changes of models and versions from commits, which the caller adds newest first.
 
-    The keys of *rows* have current names of models; *names* maps former names to them.
+    *rows* has the result for each model and version, under the current name of the model. *names* maps the former names
+    of models to their current names.
     """
 
     repository: Repository

@@ -64,7 +64,7 @@ class CachedStore(ForwardingStore):
             return self.cache.place(digest)
 
     def held(self, digest: Digest, size: int | None = None) -> AbstractContextManager[Path]:
-        """Return a context manager with the path of the verified copy, as `LocalStore.held` does.
+        """Return a context manager that gives a path to the verified copy, even if another process replaces the copy.
 
         Fetches the object if there is no copy.
         """

@@ -58,7 +58,7 @@ def remembered(
 class Places(NamedTuple):
     """The *stage* and the *aliases* that a version has in force.
 
-    *pending* has the states of the stages and aliases that the version enters or leaves by a pending change.
+    *pending* has a `StageState` for each stage and alias that the version enters or leaves by a pending change.
     """
 
     stage: str | None = None

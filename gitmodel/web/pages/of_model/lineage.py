@@ -16,7 +16,7 @@ from gitmodel.web.registry_data.registry_data import MOST_SHARED, RegistryData
 MOST_VERSIONS = 10
 # The greatest number of depths that a reader of the page can choose from.
 MOST_DEPTHS = 5
-# The greatest number of versions in `in_use` of a section.
+# The greatest number of versions in a stage or with an alias that a section lists as made from its version (`in_use`).
 _MOST_IN_USE = 50
 
 
