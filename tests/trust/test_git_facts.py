@@ -262,9 +262,22 @@ def test_an_empty_lock_beside_the_mark_of_a_killed_writer_is_removed_after_a_min
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
     assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
-    killed_writer(registry, {BRANCH: "1" * 40})
     aged(branch_lock(registry), 61)
     assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
+
+
+def test_a_write_within_the_minute_does_not_make_an_empty_lock_permanent(registry):
+    mark = killed_writer(registry, {BRANCH: "1" * 40}, lock="")
+    with pytest.raises(Conflict):
+        registry.register()
+    doctor.repair(registry.repository, registry.store)
+    assert mark.exists()
+    assert [finding.about for finding in doctor.examine(registry.repository, registry.store)] == ["lock"]
+    aged(branch_lock(registry), 61)
+    registry.register()
+    assert not branch_lock(registry).exists()
+    doctor.repair(registry.repository, registry.store)
+    assert not mark.exists()
 
 
 def test_writer_marks_of_killed_writers_are_removed_even_if_they_are_empty(registry, assert_whole):

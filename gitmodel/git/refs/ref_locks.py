@@ -100,7 +100,11 @@ class WriterMarks:
         return self._judged(self._marks())
 
     def remove_dead(self) -> list[Path]:
-        """Delete the locks on refs that killed writers of gitmodel left, and their marks. Return the deleted locks."""
+        """Delete the locks on refs that killed writers of gitmodel left, and their marks. Return the deleted locks.
+
+        A mark stays while another lock on one of its refs exists: it may prove later that a killed writer made the
+        lock.
+        """
         try:
             folder = os.open(self._folder, os.O_RDONLY | FOLDER | RAW)
         except OSError:
@@ -113,8 +117,9 @@ class WriterMarks:
             except NoLocks:  # without locks of the file system, no mark shows if its writer has ended
                 return []
             marks = self._marks()
-            removed = [lock.path for lock in self._judged(marks) if lock.dead]
-            for path in [*removed, *(mark.path for mark in marks if mark.dead)]:
+            found = self._judged(marks)
+            removed = [lock.path for lock in found if lock.dead]
+            for path in [*removed, *self._unneeded(marks, found)]:
                 with suppress(PermissionError):  # this user may not write to the folder
                     path.unlink(missing_ok=True)
             return removed
@@ -122,8 +127,14 @@ class WriterMarks:
             os.close(folder)
 
     def leftovers(self) -> list[Path]:
-        """Return the paths of the marks whose writers have ended."""
-        return [mark.path for mark in self._marks() if mark.dead]
+        """Return the paths of the marks whose writers have ended, and that `remove_dead` would delete."""
+        marks = self._marks()
+        return self._unneeded(marks, self._judged(marks))
+
+    def _unneeded(self, marks: list[_Mark], locks: list[LockFile]) -> list[Path]:
+        left = {lock.path for lock in locks if not lock.dead}
+        dead = (mark for mark in marks if mark.dead)
+        return [mark.path for mark in dead if left.isdisjoint(self._common_dir / f"{ref}.lock" for ref in mark.moves)]
 
     def _judged(self, marks: list[_Mark]) -> list[LockFile]:
         found = []
