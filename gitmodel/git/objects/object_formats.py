@@ -91,12 +91,14 @@ def parse_tree(data: bytes) -> dict[str, Entry]:
 
 def format_tree(entries: Mapping[str, Entry]) -> bytes:
     """Return the bytes of a tree, with its entries in git's order (folders as if their name ended in a slash)."""
-    return b"".join(line for _, line in sorted(map(_tree_line, entries.keys(), entries.values())))
+    return order_tree(entries)[1]
 
 
-def in_git_order(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Return *entries* in git's order, in which `parse_tree` returns those of a tree."""
-    return dict(sorted(entries.items(), key=lambda item: _tree_line(*item)))
+def order_tree(entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], bytes]:
+    """Return *entries* in git's order, in which `parse_tree` returns those of a tree, and the bytes of the tree."""
+    lines = {name: _tree_line(name, entry) for name, entry in entries.items()}
+    names = sorted(lines, key=lines.__getitem__)
+    return {name: entries[name] for name in names}, b"".join([lines[name][1] for name in names])
 
 
 # Cached, because a writer formats the same folder many times, with one changed entry each time.

@@ -13,16 +13,7 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.fact_cache import FactCache
-from gitmodel.git.objects.object_formats import (
-    FILE,
-    FILE_MODES,
-    FOLDER,
-    Entry,
-    NewObject,
-    format_tree,
-    in_git_order,
-    parse_tree,
-)
+from gitmodel.git.objects.object_formats import FILE, FILE_MODES, FOLDER, Entry, NewObject, order_tree, parse_tree
 from gitmodel.git.objects.object_reader import GitObject, ObjectReader
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
@@ -331,8 +322,8 @@ def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[N
 
 
 def _written(trees: Trees, entries: Mapping[str, Entry], new: list[NewObject]) -> Oid:
-    ordered = in_git_order(entries)  # the order of a tree that is read: readers of the cache expect it
-    tree = NewObject("tree", format_tree(ordered))
+    ordered, data = order_tree(entries)  # readers of the cache expect the order of a tree that is read
+    tree = NewObject("tree", data)
     new.append(tree)
     trees.cached_trees.remember(tree.id, ordered)  # so that the next change need not read the tree
     return tree.id
