@@ -42,7 +42,7 @@ def plan_version(
     skipped = _skipped_numbers(snapshot, model, wanted) if wanted is not None else ()
     number = wanted or (snapshot.next_number(model) if reserved is None else reserved)
     check_number(model, number, snapshot.last_number(model))
-    if number <= snapshot.last_number(model) and snapshot.files.read(paths.version_file(model, number)) is not None:
+    if snapshot.files.read(paths.version_file(model, number)) is not None:
         raise Conflict(
             f"somebody else created {model} {number} in the meantime, and nothing was changed", hint="try again"
         )
