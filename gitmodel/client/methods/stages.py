@@ -43,7 +43,7 @@ class StageMethods(OpenedClient):
         Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
         from gitmodel.client.tables import VersionTable
-        from gitmodel.registry.lists import version_search  # imported here: it imports the expressions
+        from gitmodel.registry.lists import version_search  # imported here: it takes long to import
 
         found, damaged = version_search.list_holders(
             self._renewed().writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset

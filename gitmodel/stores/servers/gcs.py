@@ -199,7 +199,7 @@ class GcsBackend(ExpiringUploads):
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # another program wrote the object, or its timestamp is old
+            # upload again: another program wrote it with another length, or `store gc` may delete it because it is old
         self.bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:
