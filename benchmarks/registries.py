@@ -50,8 +50,11 @@ def hermetic_environment(home: Path) -> dict[str, str]:
 def benchmark(parent: Path | None = None) -> Iterator[tuple[Table, Path, dict[str, str]]]:
     """Yield a table for figures, a temporary folder in *parent*, and the variables of `hermetic_environment`.
 
-    Prints the machine first. At the end, prints the targets that were missed, and exits with 1 if there is one.
+    Creates *parent* if it does not exist. Prints the machine first. At the end, prints the targets that were missed,
+    and exits with 1 if there is one.
     """
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=parent) as name:
         table, folder = Table(), Path(name)
         print(f"gitmodel {__version__}\n{describe_machine(folder)}")
