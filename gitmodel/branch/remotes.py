@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import field
@@ -18,6 +19,8 @@ from gitmodel.git.repositories.remote_commands import ask_refs, refs_in, silence
 from gitmodel.git.running.failures import translate
 from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.git.settings.configuration import find_settings, list_remotes
+
+_DISK_FAULTS = "No space left on device|Disk quota exceeded|Read-only file system"
 
 
 class RemoteState(Frozen):
@@ -182,8 +185,8 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     said = remote_message(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    # These errors have their cause on this machine, such as a ref, a hook or a date in the environment.
-    if isinstance(error, (Conflict, Refused)) or "invalid date format" in said:
+    # These errors have their cause on this machine, such as a ref, a hook, a full disk or a date in the environment.
+    if isinstance(error, (Conflict, Refused)) or "invalid date format" in said or re.search(_DISK_FAULTS, here):
         return error
     if "does not support --atomic" in said:
         return Refused(

@@ -10,6 +10,8 @@ from stage_rules import GOOD, rules
 from teamwork import BRANCH, refs, source
 
 from gitmodel import Client, Conflict
+from gitmodel.branch.remotes import unreachable
+from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.registry.health import doctor
 
 STAGING = "refs/tags/model/iris/staging"
@@ -202,3 +204,18 @@ def test_push_and_doctor_name_a_tag_that_blocks_the_name_of_the_rules_tag(team, 
     ada.pull()
     assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
     assert [found for found in doctor.examine(ada.repository, None) if found.about == "tag"] == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "hint"),
+    [
+        ("error: file write error: No space left on device", "nothing was changed; free space on the disk"),
+        ("remote: error: file write error: No space left on device", "try again when the remote can be reached"),
+    ],
+)
+def test_the_hint_names_this_disk_only_if_the_disk_of_this_machine_is_full(printed, hint):
+    error = unreachable(
+        "origin", "fetched", GitOutput(128, "", f"{printed}\nfatal: fetch-pack: invalid index-pack output")
+    )
+    assert error.hint.startswith(hint)
+    assert "No space left on device" in error.message
